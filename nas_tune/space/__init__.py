@@ -1,0 +1,25 @@
+"""The language of search spaces: architectures as hyperparameters. Pure Python, no torch."""
+
+from nas_tune.space.architecture import Architecture
+from nas_tune.space.model_space import Chooser, ModelSpace
+from nas_tune.space.node import Node, Value
+from nas_tune.space.nodes import Repeat, Subset, Switch
+from nas_tune.space.parameters import Categorical, Float, Integer, Parameter
+from nas_tune.space.search_space import SearchSpace, differences
+
+__all__ = [
+    "Architecture",
+    "Categorical",
+    "Chooser",
+    "Float",
+    "Integer",
+    "ModelSpace",
+    "Node",
+    "Parameter",
+    "Repeat",
+    "SearchSpace",
+    "Subset",
+    "Switch",
+    "Value",
+    "differences",
+]

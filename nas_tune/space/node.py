@@ -1,0 +1,117 @@
+"""What everything in a space is: a node, which can be walked from decision to decision."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from nas_tune.errors import SpaceError
+
+if TYPE_CHECKING:
+    from nas_tune.space.parameters import Parameter
+
+Value: TypeAlias = None | bool | int | float | str
+
+
+class Choose(Protocol):
+    """Answers one decision of a walk.
+
+    A walk asks for `parameter` under the dotted `name`. `weights`, when given, holds for each of the parameter's
+    values the number of architectures that remain below it; `None` means equally many.
+    """
+
+    def __call__(self, name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value: ...
+
+
+class Node(ABC):
+    """A part of a search space. Walking it asks for the decisions that are active, in their fixed order."""
+
+    @abstractmethod
+    def walk(self, name: str, choose: Choose) -> None:
+        """Ask `choose` for every decision that is active given the answers so far."""
+
+    @abstractmethod
+    def weight(self) -> int:
+        """Number of architectures with each continuous parameter counted as one, constraints ignored."""
+
+    @abstractmethod
+    def declared(self, name: str) -> Iterator[tuple[str, Parameter]]:
+        """Yield name and parameter of every decision that can ever be active."""
+
+    def child(self, key: str) -> Node:
+        """Return the part under `key`, one step down the dotted path.
+
+        Raises:
+            KeyError: There is no such part.
+        """
+        raise KeyError(key)
+
+    def constrained(self) -> bool:
+        """Say whether a constraint stands anywhere in this part."""
+        return False
+
+    def reasons(self) -> Iterator[str]:
+        """Yield the reason of every constraint that stands anywhere in this part."""
+        return iter(())
+
+    def violations(self, name: str, values: Mapping[str, Value]) -> Iterator[str]:
+        """Yield the reason of every constraint that the active part of `values` breaks."""
+        return iter(())
+
+    def canonical(self, name: str, values: Mapping[str, Value]) -> object:
+        """Return a JSON-able form, equal for values that mean the same network."""
+        return values[name]
+
+
+def find(node: Node, path: str) -> Node:
+    """Return the part of a space at a dotted path.
+
+    Raises:
+        SpaceError: There is no such part; the message says how far the path leads.
+    """
+    walked: list[str] = []
+    for key in path.split("."):
+        try:
+            node = node.child(key)
+        except KeyError:
+            where = f"`{'.'.join(walked)}`" if walked else "the space"
+            raise SpaceError(f"The path `{path}` leads nowhere: {where} has no part '{key}'.") from None
+        walked.append(key)
+    return node
+
+
+def join(name: str, key: object) -> str:
+    """Join the path of a node and the key of its child by a dot."""
+    return f"{name}.{key}" if name else str(key)
+
+
+def plain(value: object) -> object:
+    """Turn a numpy scalar into the Python value it stands for."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value
+
+
+def number(owner: str, argument: str, value: object) -> float:
+    """Return a finite number, as it is.
+
+    Raises:
+        SpaceError: It is none; the message names `owner` and `argument`.
+    """
+    given = plain(value)
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
+        raise SpaceError(f"{owner}: `{argument}` is {value!r}; give a finite number.")
+    return given
+
+
+def whole(owner: str, argument: str, value: object) -> int:
+    """Return a whole number as an `int`.
+
+    Raises:
+        SpaceError: It is none; the message names `owner` and `argument`.
+    """
+    given = number(owner, argument, value)
+    if int(given) != given:
+        raise SpaceError(f"{owner}: `{argument}` is {value!r}; give a whole number.")
+    return int(given)
