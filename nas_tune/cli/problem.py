@@ -1,0 +1,121 @@
+"""What a study searches: the task, the network's space, the training hyperparameters beside it; kept in the study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import optuna
+
+from nas_tune.errors import SpaceError, StudyError, unknown_name
+from nas_tune.search_spaces import SPACES, NASBench201
+from nas_tune.space import SearchSpace, differences
+from nas_tune.trials import Recipe, Task, check_fit, tasks
+
+if TYPE_CHECKING:
+    from nas_tune.space import Architecture, ModelSpace
+
+PROBLEM = "nas_tune:problem"  # study user attributes
+SIGNATURE = "nas_tune:space"
+NETWORK = "network"  # the network's part of the joint space
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that decides what a trial's value means; two runs with one problem share a study.
+
+    Attributes:
+        space: Name of a published space.
+        task: Name of a task.
+        evaluate: ``"shared-weights"`` or ``"from-scratch"``.
+        arguments: Size of the network, by argument of the space's class.
+        epochs: Epochs of super-net training, or of each trial from scratch.
+        fine_tune_epochs: Epochs that a network with inherited weights trains with its hyperparameters.
+        seed: Seed of the search.
+    """
+
+    space: str
+    task: str
+    evaluate: str
+    arguments: Mapping[str, int] = field(default_factory=dict)
+    epochs: int = 20
+    fine_tune_epochs: int = 1
+    seed: int = 0
+
+    def load_task(self, root: str | None = None) -> Task:
+        """Load the task; `root` is the folder of its files, if it has any."""
+        return tasks.named(self.task, root=root)
+
+    def model_space(self, task: Task) -> ModelSpace:
+        """Make the network's space for a task and check that they fit.
+
+        Raises:
+            UnknownNameError: There is no such space.
+            TaskError: The task's images do not fit the network.
+        """
+        if self.space not in SPACES:
+            raise unknown_name("search space", self.space, SPACES)
+        if len(task.input_shape) != 3:
+            raise SpaceError(f"{self.space} takes images, the task {task.name} has inputs of shape {task.input_shape}.")
+        made = SPACES[self.space](num_classes=task.num_classes, in_channels=task.input_shape[0], **self.arguments)
+        check_fit(made.build(next(made.enumerate())), task)
+        return made
+
+    def joint_space(self, model_space: ModelSpace) -> SearchSpace:
+        """Return the network's space beside the training hyperparameters that are searched with it."""
+        return SearchSpace({NETWORK: model_space, **Recipe.search_space().nodes})
+
+
+def check_and_store(study: optuna.Study, problem: Problem, space: SearchSpace) -> None:
+    """Write the problem into a new study; make sure that an old one is of the same.
+
+    Raises:
+        StudyError: The study holds another search; the message names what differs.
+    """
+    attributes = study.user_attrs
+    if PROBLEM not in attributes:
+        if study.get_trials(deepcopy=False):
+            raise StudyError(
+                f"The study '{study.study_name}' holds {len(study.trials)} trials that `nas-tune search` did not make. "
+                "Choose another --study-name or --storage."
+            )
+        study.set_user_attr(SIGNATURE, json.dumps(space.signature()))
+        study.set_user_attr(PROBLEM, json.dumps(asdict(problem)))
+        return
+    differing = differences(json.loads(attributes[SIGNATURE]), space.signature())
+    old, new = json.loads(attributes[PROBLEM]), asdict(problem)
+    differing += [
+        f"{_flag(name)} was {old.get(name)!r} and is {new[name]!r}" for name in new if old.get(name) != new[name]
+    ]
+    if differing:
+        raise StudyError(
+            f"The study '{study.study_name}' is of a different search: {'; '.join(differing)}. "
+            "Use the old settings to continue it, or another --study-name or --storage."
+        )
+
+
+def stored_problem(study: optuna.Study) -> Problem:
+    """Read back what a study searches.
+
+    Raises:
+        StudyError: `nas-tune search` did not make the study.
+    """
+    text = study.user_attrs.get(PROBLEM)
+    if text is None:
+        raise StudyError(f"The study '{study.study_name}' was not made by `nas-tune search`: it names no search space.")
+    return Problem(**json.loads(text))
+
+
+def network_words(space: ModelSpace) -> Callable[[Architecture], str]:
+    """Return what writes an architecture of the space as short text: its published string, if it has one."""
+    if isinstance(space, NASBench201):
+        return space.to_string
+    return lambda architecture: ", ".join(f"{name}={value}" for name, value in architecture.items())
+
+
+def _flag(name: str) -> str:
+    return "--" + {"arguments": "channels and --cells-per-stage", "fine_tune_epochs": "fine-tune-epochs"}.get(
+        name, name
+    )

@@ -1,0 +1,128 @@
+"""Studies and their storages: opening them, and taking over trials whose process died."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from nas_tune.errors import StudyError
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+DRIVER = "nas_tune:driver"  # trial user attribute: "<host> <pid> <start of the process>"
+LOCK_SECONDS = 120  # that a process waits for another's write to SQLite
+
+
+def open_storage(url: str) -> BaseStorage:
+    """Open a database by its URL, or a journal file by its path.
+
+    Raises:
+        StudyError: It cannot be opened; the message says why.
+    """
+    try:
+        if "://" not in url:
+            folder = Path(url).absolute().parent
+            if not folder.is_dir():
+                raise OSError(f"there is no folder {folder}")
+            return JournalStorage(JournalFileBackend(url))
+        timeout = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {}
+        return RDBStorage(url, engine_kwargs=timeout)
+    except (SQLAlchemyError, OSError, ImportError, ValueError, RuntimeError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
+        raise StudyError(
+            f"The storage '{url}' cannot be opened: {reason}. Give a database URL such as sqlite:///nas-tune.db, "
+            "or the path of a journal file in a folder that exists and can be written."
+        ) from None
+
+
+def open_study(url: str, name: str, sampler: BaseSampler) -> optuna.Study:
+    """Create a study that maximises, or continue the one of that name.
+
+    Raises:
+        StudyError: The storage cannot be opened.
+    """
+    storage = open_storage(url)
+    return optuna.create_study(
+        storage=storage, study_name=name, sampler=sampler, direction="maximize", load_if_exists=True
+    )
+
+
+def load_study(url: str, name: str | None) -> optuna.Study:
+    """Load an existing study; without a name, the only one of the storage.
+
+    Raises:
+        StudyError: There is no such study, or several and no name.
+    """
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        raise StudyError(f"The storage '{url}' cannot be opened: there is no such file.")
+    storage = open_storage(url)
+    names = optuna.get_all_study_names(storage)
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        wanted = f"no study '{name}'" if name else "no study" if not names else "more than one study: add --study-name"
+        raise StudyError(f"The storage '{url}' holds {wanted}. It has: {', '.join(names) or 'none'}.")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def this_process() -> str:
+    """Return the mark of this process: host, id, and when the id was given out."""
+    return f"{socket.gethostname()} {os.getpid()} {_start(os.getpid())}"
+
+
+def _start(pid: int) -> str:
+    """Return when a process started, in the kernel's ticks, so that a re-used id is not taken for it; '' if gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "" if not _alive(pid) else "unknown"
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_dead(mark: str) -> bool:
+    host, pid, start = mark.split(" ")
+    return host == socket.gethostname() and _start(int(pid)) != start
+
+
+def retry_orphans(study: optuna.Study) -> int:
+    """Fail the running trials of processes of this machine that are gone, and enqueue their parameters again.
+
+    Returns:
+        How many there were.
+    """
+    orphans = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if DRIVER in trial.user_attrs and _is_dead(trial.user_attrs[DRIVER])
+    ]
+    for trial in orphans:
+        give_back(study, trial.number)
+    return len(orphans)
+
+
+def give_back(study: optuna.Study, number: int) -> None:
+    """End a trial that will not be finished as failed, and enqueue its parameters for another try."""
+    trial = study.get_trials(deepcopy=False)[number]
+    if not trial.state.is_finished():
+        study.tell(number, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params, user_attrs={"retries": number})

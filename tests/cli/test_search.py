@@ -1,0 +1,170 @@
+"""The main job, small: it ends with a report, continues, and survives the death of its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+pytestmark = pytest.mark.slow
+
+NAME = "nas-bench-201-digits-shared-weights"
+SMALL = (
+    *("search", "--channels", "2", "--epochs", "2", "--final-epochs", "1", "--top", "1", "--random", "1"),
+    *("--storage", "sqlite:///s.db"),
+)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command in a process group of its own, as a shell would."""
+    code = "from nas_tune.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "RAY_DISABLE_IMPORT_WARNING": "1"},
+    )
+
+
+def run(folder: Path, *arguments: str) -> str:
+    process = start(folder, *arguments)
+    try:
+        text, _ = process.communicate(timeout=200)
+    finally:
+        end(process)
+
+    assert process.returncode == 0, text
+    return text
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End what a test started, with everything below it."""
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+def trials(folder: Path, state: TrialState = TrialState.COMPLETE) -> list[optuna.trial.FrozenTrial]:
+    study = optuna.load_study(study_name=NAME, storage=f"sqlite:///{folder / 's.db'}")
+    return study.get_trials(deepcopy=False, states=(state,))
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    """Poll until something has happened; the process has to be alive until then."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)  # another process is waited for, there is no event to wait on
+
+
+def some_trials_finished(folder: Path, number: int) -> Callable[[], bool]:
+    def condition() -> bool:
+        try:
+            return len(trials(folder)) >= number
+        except (KeyError, optuna.exceptions.StorageInternalError):
+            return False
+
+    return condition
+
+
+def actor_process(process: subprocess.Popen[str]) -> psutil.Process:
+    """Find the actor's process below the driver: the title that Ray gives it holds its class."""
+    found = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "SuperNetActor" in " ".join(child.cmdline())
+    ]
+    return found[0]
+
+
+def test_the_search_reports_continues_and_adds_trials(tmp_path: Path) -> None:
+    first = run(tmp_path, *SMALL, "--trials", "6")
+
+    assert len(trials(tmp_path)) == 6
+    assert "Kendall tau" in first
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert all("network.edge_0_1" in trial.params and "lr" in trial.params for trial in trials(tmp_path))
+    assert all(any("artifacts" in name for name in trial.system_attrs) for trial in trials(tmp_path))
+
+    again = json.loads(run(tmp_path, *SMALL, "--trials", "9", "--json").split("\n{", 1)[-1].join(["{", ""]))
+
+    assert again["trials"] == 9 == len(trials(tmp_path))
+    assert [final["role"] for final in again["finals"]] == ["best", "random"]
+    assert all(Path(tmp_path / final["weights"]).is_file() for final in again["finals"])
+
+    weights = {final["weights"]: (tmp_path / final["weights"]).stat().st_mtime for final in again["finals"]}
+    started = time.monotonic()
+    nothing_to_do = run(tmp_path, *SMALL, "--trials", "9")
+
+    assert "Starting Ray" not in nothing_to_do
+    assert time.monotonic() - started < 60
+    assert weights == {name: (tmp_path / name).stat().st_mtime for name in weights}
+
+
+def test_a_killed_driver_is_continued_without_losing_a_finished_trial(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMALL, "--trials", "60", "--batch", "3")
+    try:
+        wait_for(some_trials_finished(tmp_path, 3), process)
+        below = psutil.Process(process.pid).children(recursive=True)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    finally:
+        end(process)
+    psutil.wait_procs(below, timeout=30)
+    finished = {trial.number: trial.values for trial in trials(tmp_path)}
+    running = [trial.params for trial in trials(tmp_path, TrialState.RUNNING)]
+
+    target = len(finished) + 6
+    run(tmp_path, *SMALL, "--trials", str(target), "--batch", "3")
+
+    after = {trial.number: trial.values for trial in trials(tmp_path)}
+    assert len(after) == target
+    assert {number: after[number] for number in finished} == finished
+    assert not trials(tmp_path, TrialState.RUNNING)
+    tried = [trial.params for trial in trials(tmp_path)]
+    assert all(params in tried for params in running)
+
+
+def test_a_killed_actor_comes_back_and_the_search_goes_on(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMALL, "--trials", "12", "--batch", "2")
+    try:
+        wait_for(some_trials_finished(tmp_path, 2), process)
+        actor_process(process).kill()
+        text, _ = process.communicate(timeout=200)
+    finally:
+        end(process)
+
+    assert process.returncode == 0, text
+    assert len(trials(tmp_path)) == 12
+
+
+def test_ctrl_c_finishes_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    process = start(tmp_path, *SMALL, "--trials", "200", "--batch", "2")
+    try:
+        wait_for(some_trials_finished(tmp_path, 2), process)
+        os.kill(process.pid, signal.SIGINT)
+        text, _ = process.communicate(timeout=60)
+    finally:
+        end(process)
+
+    assert process.returncode == 130, text
+    assert "run the same command again" in text
+    assert "Traceback" not in text
+    assert not trials(tmp_path, TrialState.RUNNING)
+    assert list((tmp_path / "nas-tune" / NAME / "supernet").glob("step-*.safetensors"))
