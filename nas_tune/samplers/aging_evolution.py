@@ -1,0 +1,151 @@
+"""Regularized (aging) evolution as pure functions: the population forgets its oldest, the best of a few breeds."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nas_tune.errors import SpaceError
+from nas_tune.space import Architecture, walks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.random import Generator
+
+    from nas_tune.space import Parameter, SearchSpace, Value
+
+MOST_TRIES = 32  # proposals that are taken already before one of them is accepted
+TRIES_PER_MUTATION = 8
+
+
+@dataclass(frozen=True)
+class Member:
+    """An evaluated architecture.
+
+    Args:
+        number: When it was born: the smaller, the older.
+        architecture: What was evaluated.
+        value: Its fitness, larger is better.
+    """
+
+    number: int
+    architecture: Architecture
+    value: float
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An architecture to evaluate, and the number of the member it was bred from; `None` if it was drawn at random."""
+
+    architecture: Architecture
+    parent: int | None
+
+
+@dataclass(frozen=True)
+class Breeding:
+    """How a population breeds.
+
+    Args:
+        sample_size: Members that are drawn, with replacement, for each tournament; the best of them is the parent.
+        crossover_probability: How often the parent is first crossed with the winner of a second tournament.
+    """
+
+    sample_size: int = 10
+    crossover_probability: float = 0.0
+
+
+def admit(population: Sequence[Member], member: Member, size: int) -> tuple[Member, ...]:
+    """Return the population, oldest first, with `member` in its place by age and without the oldest beyond `size`."""
+    place = bisect_right(population, member.number, key=_number)
+    return (*population[:place], member, *population[place:])[-size:]
+
+
+def propose(
+    space: SearchSpace,
+    population: Sequence[Member],
+    breeding: Breeding,
+    fixed: Mapping[str, Value],
+    is_taken: Callable[[Architecture], bool],
+    rng: Generator,
+) -> Proposal:
+    """Draw the next architecture to evaluate.
+
+    A proposal that is taken is drawn again, with one mutation more after every 8 tries, so that the search widens where
+    everything near is known; after 32 tries the first one is accepted, taken as it is. Where no mutant is feasible, the
+    proposal is drawn from the space.
+
+    Args:
+        space: What is searched.
+        population: Members that may breed; with none, the proposal is drawn uniformly from the space.
+        breeding: How they breed.
+        fixed: Values that the proposal has to have.
+        is_taken: Says that an architecture is evaluated already, or being evaluated.
+        rng: Source of randomness.
+
+    Returns:
+        The proposal. Its architecture breaks a constraint of the space only if no try with the `fixed` values met all.
+
+    Reference: Real et al., arXiv:1802.01548, algorithm 1. Deviations: a mutation changes one uniformly drawn decision,
+        never none (5 % of the paper's children are copies), and known architectures are avoided.
+    """
+    known, infeasible = [], []
+    for tries in range(MOST_TRIES):
+        try:
+            proposal = breed(space, population, breeding, 1 + tries // TRIES_PER_MUTATION, rng)
+        except SpaceError:  # nothing can be mutated, or no mutant is feasible
+            return Proposal(completed(space, space.sample(rng), fixed, rng), None)
+        proposal = Proposal(completed(space, proposal.architecture, fixed, rng), proposal.parent)
+        if fixed and any(space.violations("", proposal.architecture)):
+            infeasible.append(proposal)
+        elif is_taken(proposal.architecture):
+            known.append(proposal)
+        else:
+            return proposal
+    return (known + infeasible)[0]
+
+
+def breed(
+    space: SearchSpace, population: Sequence[Member], breeding: Breeding, mutations: int, rng: Generator
+) -> Proposal:
+    """Mutate the winner of a tournament; without a population, draw from the space."""
+    if not population:
+        return Proposal(space.sample(rng), None)
+    parent = tournament(population, breeding.sample_size, rng)
+    child = parent.architecture
+    if breeding.crossover_probability and rng.random() < breeding.crossover_probability:
+        child = space.crossover(child, tournament(population, breeding.sample_size, rng).architecture, rng)
+    for _ in range(mutations):
+        child = space.mutate(child, rng)
+    return Proposal(child, parent.number)
+
+
+def tournament(population: Sequence[Member], sample_size: int, rng: Generator) -> Member:
+    """Return the best of `sample_size` members drawn with replacement, of equally good ones the first drawn."""
+    drawn: list[int] = rng.integers(len(population), size=sample_size).tolist()
+    return max((population[i] for i in drawn), key=_value)
+
+
+def completed(
+    space: SearchSpace, architecture: Architecture, fixed: Mapping[str, Value], rng: Generator
+) -> Architecture:
+    """Give an architecture the fixed values, and draw the decisions that they open."""
+    if not fixed:
+        return architecture
+
+    def answer(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
+        if name in fixed:
+            return fixed[name]
+        return architecture[name] if name in architecture else walks.draw(parameter, weights, rng)
+
+    return Architecture(walks.follow(space, answer))
+
+
+def _number(member: Member) -> int:
+    return member.number
+
+
+def _value(member: Member) -> float:
+    return member.value

@@ -1,0 +1,53 @@
+"""Optuna's own cases for samplers.
+
+`MultiObjectiveSamplerTestCase` does not apply: aging evolution has one objective, `SingleOnlySamplerTestCase` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
+
+from nas_tune.samplers import RegularizedEvolutionSampler
+from nas_tune.space import Categorical, Float, Integer, Parameter, SearchSpace
+
+Factory = Callable[[], BaseSampler]
+
+
+def parameter(distribution: BaseDistribution) -> Parameter:
+    if isinstance(distribution, CategoricalDistribution):
+        return Categorical(*distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return Integer(distribution.low, distribution.high, distribution.step, distribution.log)
+    assert isinstance(distribution, FloatDistribution)
+    return Float(distribution.low, distribution.high, distribution.step, distribution.log)
+
+
+class TestParametersOutsideTheSpace(BasicSamplerTestCase, SingleOnlySamplerTestCase):
+    """The cases' parameters have other ranges in every trial, which a space cannot have: all of them are foreign."""
+
+    @pytest.fixture(params=[None, 0], ids=["unseeded", "seeded"])
+    def sampler(self, request: pytest.FixtureRequest, cell_space: SearchSpace) -> Factory:
+        return lambda: RegularizedEvolutionSampler(cell_space, population_size=2, sample_size=1, seed=request.param)
+
+
+class TestParametersOfTheSpace(RelativeSamplerTestCase):
+    """The relative search space is the sampler's own, not the study's: here it is the one of each case."""
+
+    @pytest.fixture
+    def sampler(self, request: pytest.FixtureRequest) -> Factory:
+        callspec = getattr(request.node, "callspec", None)
+        given = {} if callspec is None else callspec.params
+        nodes = {name: parameter(given[f"{name}_distribution"]) for name in "xy" if f"{name}_distribution" in given}
+        if request.node.originalname == "test_sample_relative_mixed":
+            nodes["y"] = Categorical(-1, -10, -100)
+        if request.node.originalname == "test_sample_relative_categorical":
+            nodes = {"x": Categorical(1, 10, 100), "y": Categorical(-1, -10, -100)}
+        if request.node.originalname == "test_trial_relative_params":
+            nodes = {"x": Float(-10, 10), "y": Float(-10, 10)}
+        space = SearchSpace(nodes)
+        return lambda: RegularizedEvolutionSampler(space, population_size=2, sample_size=1, seed=0)
