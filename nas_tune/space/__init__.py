@@ -5,7 +5,8 @@ from nas_tune.space.model_space import Chooser, ModelSpace
 from nas_tune.space.node import Node, Value
 from nas_tune.space.nodes import Repeat, Subset, Switch
 from nas_tune.space.parameters import Categorical, Float, Integer, Parameter
-from nas_tune.space.search_space import SearchSpace, differences
+from nas_tune.space.search_space import SearchSpace
+from nas_tune.space.signature import differences
 
 __all__ = [
     "Architecture",

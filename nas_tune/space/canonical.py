@@ -104,18 +104,18 @@ def _drop_dead_ends(nodes: dict[int, _Node]) -> None:
 
 
 class _Leaf(NamedTuple):
-    """An end of the search: the nodes that were singled out on the way, in turn, and the order that came of it."""
+    """An end of the search: the form found, and the nodes that were singled out on the way to it, in turn."""
 
     text: str
     form: list[list[object]]
     way: tuple[int, ...]
-    order: list[int]
 
 
 class _Labelling:
     """Searches the smallest form over the orders that colour refinement leaves open.
 
-    Two leaves of one form are an automorphism apart; the branches that it maps to branches already searched are left.
+    Two leaves of one form are an automorphism apart, and so are the branches in which they lie: where the ways to
+    them part, the search goes on with the next branch.
     """
 
     def __init__(self, nodes: dict[int, _Node]) -> None:
@@ -126,7 +126,6 @@ class _Labelling:
                 self.users[source][i] = count
         self.leaves = 0
         self.known: list[_Leaf] = []  # the first leaf and the smallest
-        self.automorphisms: list[dict[int, int]] = []
         labels = sorted({node.label for node in nodes.values()})
         self._search({i: labels.index(node.label) for i, node in nodes.items()}, ())
         self.form = min(self.known).form
@@ -140,37 +139,22 @@ class _Labelling:
         open_cells = [colour for colour, cell in cells.items() if len(cell) > 1]
         if not open_cells or self.leaves >= MOST_LEAVES:
             return self._end(colours, way)
-        searched: set[int] = set()
         for i in self._unlike(cells[min(open_cells)]):
-            if not searched & self._orbit(i, way):
-                searched.add(i)
-                depth = self._search({**colours, i: -1}, (*way, i))
-                if depth < len(way):
-                    return depth
+            depth = self._search({**colours, i: -1}, (*way, i))
+            if depth < len(way):
+                return depth
         return len(way)
 
     def _end(self, colours: dict[int, int], way: tuple[int, ...]) -> int:
         self.leaves += 1
         order = sorted(self.nodes, key=lambda i: colours[i])
         form = self._rows(order)
-        leaf = _Leaf(json.dumps(form), form, way, order)
+        leaf = _Leaf(json.dumps(form), form, way)
         for known in self.known:
             if known.text == leaf.text:
-                self.automorphisms.append(dict(zip(known.order, order, strict=True)))
                 return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(known.way, way, strict=False)))
         self.known = [*self.known[:1], min([*self.known[1:], leaf])]
         return len(way)
-
-    def _orbit(self, i: int, way: tuple[int, ...]) -> set[int]:
-        """Return what the known automorphisms that keep the nodes of `way` make of the node `i`."""
-        keeping = [image for image in self.automorphisms if all(image[node] == node for node in way)]
-        orbit, stack = {i}, [i]
-        while stack:
-            node = stack.pop()
-            reached = {image[node] for image in keeping} - orbit
-            orbit |= reached
-            stack.extend(reached)
-        return orbit
 
     def _unlike(self, cell: list[int]) -> list[int]:
         """Of nodes with the very same neighbours one is enough: swapping them changes nothing."""

@@ -115,3 +115,16 @@ def whole(owner: str, argument: str, value: object) -> int:
     if int(given) != given:
         raise SpaceError(f"{owner}: `{argument}` is {value!r}; give a whole number.")
     return int(given)
+
+
+def check_keys(owner: str, parts: Mapping[str, object], empty: bool = False) -> None:
+    """Check that the keys can be part of a dotted name.
+
+    Raises:
+        SpaceError: No part, or a key that is no text, empty, or holds a dot or slash.
+    """
+    if not isinstance(parts, Mapping) or (not parts and not empty):
+        raise SpaceError(f"{owner}: give a mapping from name to part, with at least one part; got {parts!r}.")
+    for key in parts:
+        if not isinstance(key, str) or not key or "." in key or "/" in key:
+            raise SpaceError(f"{owner}: the name {key!r} cannot be used; a name is text without '.' and '/'.")

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nas_tune.errors import SpaceError
-from nas_tune.space.node import Choose, Node, Value, join, whole
+from nas_tune.space.node import Choose, Node, Value, check_keys, join, whole
 from nas_tune.space.parameters import Categorical, Integer, Parameter
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Switch(Node):
     """
 
     def __init__(self, branches: Mapping[str, SearchSpace]) -> None:
-        from nas_tune.space.search_space import SearchSpace, check_keys
+        from nas_tune.space.search_space import SearchSpace
 
         check_keys("Switch", branches)
         for key, branch in branches.items():

@@ -15,7 +15,8 @@ from nas_tune.errors import ArchitectureError, InfeasibleError, SpaceError, unkn
 from nas_tune.space import variation, walks
 from nas_tune.space.architecture import Architecture, values_from_json
 from nas_tune.space.constraint import Constraint, record
-from nas_tune.space.node import Choose, Node, Value, join
+from nas_tune.space.node import Choose, Node, Value, check_keys, join
+from nas_tune.space.signature import describe
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from nas_tune.space.encodings.one_hot import OneHotEncoding
     from nas_tune.space.parameters import Parameter
 
-SIGNATURE_VERSION = 1
 MOST_TRIES = 10_000  # rejected draws after which a constraint counts as infeasible
 MOST_COUNTED = 5_000_000  # architectures that `size` of a constrained space enumerates
 
@@ -130,11 +130,7 @@ class SearchSpace(Node):
 
     def signature(self) -> dict[str, object]:
         """Describe every parameter and constraint in a JSON-able, versioned form; compare with `differences`."""
-        return {
-            "version": SIGNATURE_VERSION,
-            "parameters": {name: parameter.describe() for name, parameter in self._parameters.items()},
-            "constraints": sorted(self.reasons()),
-        }
+        return describe(self._parameters, self.reasons())
 
     # Reading and suggesting.
 
@@ -352,8 +348,16 @@ class SearchSpace(Node):
         """Return a sha256 that is equal only for equal networks with equal hyperparameters.
 
         Where the space defines a `graph`, dead edges, identities and node order do not change the key.
+
+        Raises:
+            ArchitectureError: A value is missing.
         """
-        form = json.dumps(self.canonical("", self._own(architecture)), separators=(",", ":"))
+        try:
+            form = json.dumps(self.canonical("", self._own(architecture)), separators=(",", ":"))
+        except KeyError as error:
+            raise ArchitectureError(
+                f"The architecture is of another space: it has no value for `{error.args[0]}`."
+            ) from None
         return hashlib.sha256(form.encode()).hexdigest()
 
     @cached_property
@@ -384,44 +388,7 @@ class SearchSpace(Node):
         return self.one_hot.decode(vector)
 
 
-def check_keys(owner: str, parts: Mapping[str, object], empty: bool = False) -> None:
-    """Check that the keys can be part of a dotted name.
-
-    Raises:
-        SpaceError: No part, or a key that is no text, empty, or holds a dot or slash.
-    """
-    if not isinstance(parts, Mapping) or (not parts and not empty):
-        raise SpaceError(f"{owner}: give a mapping from name to part, with at least one part; got {parts!r}.")
-    for key in parts:
-        if not isinstance(key, str) or not key or "." in key or "/" in key:
-            raise SpaceError(f"{owner}: the name {key!r} cannot be used; a name is text without '.' and '/'.")
-
-
 def _define(space: SearchSpace, prefix: str, trial: optuna.trial.Trial) -> None:
     architecture = space._suggest(trial, prefix)
     if space.constrained():
         record(trial, space.reasons(), list(space.violations("", architecture)))
-
-
-def differences(theirs: Mapping[str, object], ours: Mapping[str, object]) -> list[str]:
-    """Say in words how two signatures differ; empty when they are of the same space."""
-    found = []
-    if theirs.get("version") != ours.get("version"):
-        found.append(f"signature version {theirs.get('version')} against {ours.get('version')}")
-    old, new = theirs.get("parameters"), ours.get("parameters")
-    assert isinstance(old, Mapping) and isinstance(new, Mapping)
-    found += [f"`{name}` is gone" for name in old if name not in new]
-    found += [f"`{name}` is new" for name in new if name not in old]
-    both = (name for name in old if name in new and old[name] != new[name])
-    found += [f"`{name}` was {_words(old[name])} and is {_words(new[name])}" for name in both]
-    if theirs.get("constraints") != ours.get("constraints"):
-        found.append(f"the constraints were {theirs.get('constraints')} and are {ours.get('constraints')}")
-    return found
-
-
-def _words(description: Mapping[str, object]) -> str:
-    if description.get("type") == "categorical":
-        return f"one of {description['values']}"
-    step = f" in steps of {description['step']}" if description.get("step") not in (None, 1) else ""
-    log = " on a logarithmic scale" if description.get("log") else ""
-    return f"{description['type']} {description['low']} to {description['high']}{step}{log}"

@@ -46,15 +46,20 @@ def test_an_edge_counts_how_often_it_enters_a_sum() -> None:
     assert vector[:3].tolist() == [2, 0, 1]
 
 
-def test_nested_and_repeated_cells_fit() -> None:
+@pytest.mark.parametrize(
+    "space",
+    [
+        SearchSpace({"a": Cells(3), "b": SearchSpace({"c": Cells(3)}), "lr": Float(0, 1)}),
+        SearchSpace({"d": Repeat(Cells(2), 0, 2)}),
+        SearchSpace({"d": Repeat(SearchSpace({"e": Cells(2)}), 1, 2)}),
+    ],
+)
+def test_nested_and_repeated_cells_fit(space: SearchSpace) -> None:
     rng = np.random.default_rng(0)
-    joint = SearchSpace(
-        {"a": Cells(3), "b": SearchSpace({"c": Cells(3)}), "d": Repeat(Cells(2), 0, 2), "lr": Float(0, 1)}
-    )
 
-    vectors = [joint.encode(joint.sample(rng), "adjacency") for _ in range(50)]
+    vectors = [space.encode(space.sample(rng), "adjacency") for _ in range(50)]
 
-    assert {vector.shape for vector in vectors} == {(AdjacencyEncoding(joint).width,)}
+    assert {vector.shape for vector in vectors} == {(AdjacencyEncoding(space).width,)}
 
 
 def test_a_graph_with_ops_or_nodes_beyond_the_space_is_refused() -> None:
