@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -64,9 +65,9 @@ class Plan:
 class SuperNetTrainer:
     """Trains a super-net on paths that a strategy selects.
 
-    Everything random is a function of the seed and the step: the order of the data within an epoch and the paths. A
-    trainer that loads a state therefore goes on bitwise as the one that saved it. Parameters outside a step's paths
-    have no gradient, so neither momentum nor weight decay touches them.
+    Everything random is a function of the seed and the step: the order of the data within an epoch, the paths, and what
+    the network draws (dropout). A trainer that loads a state therefore goes on bitwise as the one that saved it.
+    Parameters outside a step's paths have no gradient, so neither momentum nor weight decay touches them.
 
     Args:
         supernet: The shared weights; moved nowhere, so put it on its device before.
@@ -119,7 +120,8 @@ class SuperNetTrainer:
             The loss, averaged over the paths by their weights.
 
         Raises:
-            DivergedError: The loss or its gradient is not finite; no weight has been changed by this step.
+            DivergedError: The loss or its gradient is not finite; no weight has been changed by this step,
+                but batch norms have seen its inputs.
         """
         inputs, labels = self._batch()
         chosen = self.paths.select(self.step_count, self.supernet.space, self._rng())
@@ -129,11 +131,12 @@ class SuperNetTrainer:
             self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
         total, weights = 0.0, 0.0
-        for path in chosen:
-            logits = self.supernet(inputs, path.architecture)
-            loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-            (path.weight * loss).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-            total, weights = total + path.weight * float(loss.detach()), weights + path.weight
+        with _seeded(int(self._rng().integers(2**62)), inputs.device):
+            for path in chosen:
+                logits = self.supernet(inputs, path.architecture)
+                loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+                (path.weight * loss).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+                total, weights = total + path.weight * float(loss.detach()), weights + path.weight
         touched = [p for p in self._weights.values() if p.grad is not None]
         norm = float(torch.nn.utils.clip_grad_norm_(touched, self.recipe.clip_norm))
         if not math.isfinite(total) or not math.isfinite(norm):
@@ -195,3 +198,13 @@ def _difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str
         if ours[name].shape != theirs[name].shape:
             return f"its `{name}` has shape {tuple(theirs[name].shape)}, here {tuple(ours[name].shape)}"
     return None
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed what a network draws from torch's own generators; afterwards they are as before."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield

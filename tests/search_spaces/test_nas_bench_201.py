@@ -44,6 +44,7 @@ def test_the_command_line_knows_it() -> None:
     assert NASBench201 is SPACES["nas-bench-201"]
 
 
+@pytest.mark.slow
 def test_string_and_index_name_every_cell_both_ways(space: NASBench201) -> None:
     for index, ops in enumerate(itertools.product(OPERATIONS, repeat=6)):
         cell = space.from_index(index)
@@ -172,6 +173,7 @@ def _expression(cell: Mapping[str, Value]) -> str:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_parameters_are_the_published_ones(space: NASBench201, data_dir: Path) -> None:
     """All but 150 cells: the table gives those the figure of another cell with the same expression."""
     with np.load(data_dir / "nas_bench_201" / "nas_bench_201.npz") as table:
@@ -203,16 +205,13 @@ def test_the_operations_are_the_published_ones(space: NASBench201) -> None:
 
     assert OPERATIONS == edge.values
     assert not list(none.parameters()) and isinstance(skip, nn.Identity)
-    for conv, kernel in ((conv1, 1), (conv3, 3)):
-        assert isinstance(conv, nn.Sequential)
-        assert [nn.ReLU, nn.Conv2d, nn.BatchNorm2d] == [type(layer) for layer in conv]
-        assert ((kernel, kernel), (1, 1), (kernel // 2, kernel // 2), None) == (
-            conv[1].kernel_size,
-            conv[1].stride,
-            conv[1].padding,
-            conv[1].bias,
-        )
-        assert conv[2].affine and conv[2].track_running_stats
+    for block, kernel in ((conv1, 1), (conv3, 3)):
+        relu, conv, norm = block.children()
+        assert isinstance(relu, nn.ReLU) and isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+        assert ((kernel, kernel), (1, 1), (kernel // 2, kernel // 2)) == (conv.kernel_size, conv.stride, conv.padding)
+        assert conv.bias is None
+        assert norm.affine and norm.track_running_stats
+    assert isinstance(pool, nn.AvgPool2d)
     assert (3, 1, 1, False) == (pool.kernel_size, pool.stride, pool.padding, pool.count_include_pad)
 
 
@@ -299,6 +298,7 @@ def test_grey_images_can_be_trained_on(small: NASBench201) -> None:
     assert all(p.grad is not None for p in network.parameters())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_fifty_extracted_cells_compute_what_the_super_net_computes(small: NASBench201) -> None:
     torch.manual_seed(0)

@@ -100,6 +100,7 @@ def test_going_on_before_a_damaged_checkpoint_keeps_two_whole_ones(tmp_path: Pat
     assert [10, 15] == _steps(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_half_way_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     """A process kills itself when the bytes are written and nothing is synced or renamed yet."""
     _write(tmp_path, 1)
@@ -121,6 +122,7 @@ def test_a_writer_that_is_killed_half_way_leaves_the_checkpoint_before(tmp_path:
     assert [1, 3] == _steps(tmp_path), "what the killed writer left is cleared away"
 
 
+@pytest.mark.slow
 def test_a_flip_anywhere_in_the_file_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _write(tmp_path, 1, 2)
     path = _newest(tmp_path)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nas_tune.space import Architecture, Categorical, Chooser, Float, ModelSpace
 from nas_tune.supernet import LayerChoice, SuperNet
-from tests.supernet.networks import CASES, CLASSES, Case, Chain, Residual, Table, architectures, mixture, one_hot
+from tests.supernet.networks import CASES, CLASSES, Case, Residual, Table, architectures, mixture, one_hot
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 _TRAINED: dict[str, SuperNet] = {}
@@ -334,12 +334,17 @@ def test_weights_tied_by_the_user_stay_tied() -> None:
         assert parameters == sum(p.numel() for p in alone.parameters())
 
 
-def test_making_a_super_net_is_repeatable_from_a_seed() -> None:
-    def weights() -> dict[str, Tensor]:
-        torch.manual_seed(3)
-        supernet = Chain().supernet()
-        return {**supernet.state_dict(), "next": torch.rand(1)}
+def test_making_a_super_net_draws_its_own_weights_and_no_more() -> None:
+    class Pair(ModelSpace):
+        def __init__(self) -> None:
+            super().__init__({"op": Categorical("a", "b")})
 
-    first, second = weights(), weights()
+        def network(self, choose: Chooser) -> nn.Module:
+            return choose("op", {"a": lambda: nn.Linear(2, 2), "b": lambda: nn.Linear(2, 3)})
 
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    torch.manual_seed(3)
+    by_hand = [*nn.Linear(2, 2).parameters(), *nn.Linear(2, 3).parameters(), torch.rand(1)]
+    torch.manual_seed(3)
+    made = [*Pair().supernet().parameters(), torch.rand(1)]
+
+    assert all(torch.equal(p, q) for p, q in zip(by_hand, made, strict=True))

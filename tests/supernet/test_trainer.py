@@ -7,14 +7,15 @@ import math
 from dataclasses import replace
 from pathlib import Path as FilePath
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
 from nas_tune.search_spaces import NASBench201
-from nas_tune.space import Categorical, Chooser, ModelSpace
-from nas_tune.supernet import Plan, SuperNet, SuperNetRecipe, SuperNetTrainer
+from nas_tune.space import Architecture, Categorical, Chooser, ModelSpace, SearchSpace
+from nas_tune.supernet import Path, Plan, SuperNet, SuperNetRecipe, SuperNetTrainer
 from nas_tune.supernet.checkpoint import read_checkpoint, write_checkpoint
 from tests.supernet.networks import CASES, CLASSES, Chain, TwoBranches, architectures, fixed
 
@@ -77,6 +78,27 @@ def test_the_seed_decides_everything_but_the_first_weights() -> None:
 
     assert _same(first, again)
     assert not _same(first, other)
+
+
+def test_the_seed_decides_the_paths() -> None:
+    class Recorded:
+        def __init__(self) -> None:
+            self.seen: list[Architecture] = []
+
+        def select(self, step: int, space: SearchSpace, rng: np.random.Generator) -> tuple[Path, ...]:
+            self.seen.append(space.sample(rng))
+            return (Path(self.seen[-1]),)
+
+    def run(seed: int) -> list[Architecture]:
+        trainer = _trainer(seed)
+        trainer.paths = recorded = Recorded()
+        for _ in range(4):
+            trainer.step()
+        return recorded.seen
+
+    assert run(0) == run(0)
+    assert run(0) != run(1)
+    assert 4 == len(set(run(0)))
 
 
 def test_an_epoch_shows_every_input_once_in_an_order_of_its_own() -> None:
@@ -272,3 +294,34 @@ def test_a_super_net_can_be_trained_with_a_loop_of_ones_own() -> None:
     optimizer.step()
 
     assert all(torch.equal(p, q) for p, q in zip(supernet.parameters(), twin.parameters(), strict=True))
+
+
+class Dropping(ModelSpace):
+    """A linear classifier with a choice of dropout."""
+
+    def __init__(self) -> None:
+        super().__init__({"rate": Categorical(0.2, 0.5)})
+
+    def network(self, choose: Chooser) -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(2, 8), choose("rate", lambda rate: nn.Dropout(float(str(rate)))), nn.Linear(8, 3)
+        )
+
+
+def test_dropout_goes_on_bitwise_and_leaves_the_global_generator_alone() -> None:
+    def trainer() -> SuperNetTrainer:
+        torch.manual_seed(0)
+        return SuperNetTrainer(Dropping().supernet(), torch.ones(16, 2), torch.arange(16) % 3, recipe=RECIPE)
+
+    whole, resumed = trainer(), trainer()
+    for _ in range(3):
+        whole.step()
+    resumed.load(whole.tensors(), whole.step_count, whole.plan)
+    losses = [whole.step() for _ in range(3)]
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    rest = [resumed.step() for _ in range(3)]
+
+    assert losses == rest
+    assert _same(_copy(whole), _copy(resumed))
+    assert torch.equal(state, torch.get_rng_state())
