@@ -84,7 +84,7 @@ def search(
     batch: Annotated[int, typer.Option(min=1, help="Architectures scored in one call of the super-net.")] = 6,
     top: Annotated[int, typer.Option(min=0, help="Best networks trained from scratch in the end.")] = 3,
     random: Annotated[int, typer.Option(min=0, help="Random networks trained from scratch to compare.")] = 3,
-    final_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training from scratch in the end.")] = 40,
+    final_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training from scratch in the end.")] = 20,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("report.html"),
     folder: Annotated[
         Path | None, typer.Option(help="Where checkpoints and trained weights go [default: nas-tune/<study>].")
@@ -126,7 +126,7 @@ def train(
     task: TaskName = "digits",
     channels: Channels = 16,
     cells_per_stage: Cells = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: the trial's, or 0.05].")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Weight decay [default: the trial's, or 0.0005].")] = None,
     label_smoothing: Annotated[float | None, typer.Option(help="Label smoothing [default: the trial's, or 0].")] = None,

@@ -85,10 +85,8 @@ def check_and_store(study: optuna.Study, problem: Problem, space: SearchSpace) -
         study.set_user_attr(PROBLEM, json.dumps(asdict(problem)))
         return
     differing = differences(json.loads(attributes[SIGNATURE]), space.signature())
-    old, new = json.loads(attributes[PROBLEM]), asdict(problem)
-    differing += [
-        f"{_flag(name)} was {old.get(name)!r} and is {new[name]!r}" for name in new if old.get(name) != new[name]
-    ]
+    old, new = _settings(json.loads(attributes[PROBLEM])), _settings(asdict(problem))
+    differing += [f"{name} was {old.get(name)} and is {new[name]}" for name in new if old.get(name) != new[name]]
     if differing:
         raise StudyError(
             f"The study '{study.study_name}' is of a different search: {'; '.join(differing)}. "
@@ -115,7 +113,9 @@ def network_words(space: ModelSpace) -> Callable[[Architecture], str]:
     return lambda architecture: ", ".join(f"{name}={value}" for name, value in architecture.items())
 
 
-def _flag(name: str) -> str:
-    return "--" + {"arguments": "channels and --cells-per-stage", "fine_tune_epochs": "fine-tune-epochs"}.get(
-        name, name
-    )
+def _settings(problem: Mapping[str, object]) -> dict[str, object]:
+    """Return a stored problem by the flags of the command line."""
+    arguments = problem["arguments"]
+    assert isinstance(arguments, Mapping)
+    flat = {**{name: value for name, value in problem.items() if name != "arguments"}, **arguments}
+    return {"--" + name.replace("_", "-"): value for name, value in flat.items()}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from nas_tune.errors import StudyError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 DRIVER = "nas_tune:driver"  # trial user attribute: "<host> <pid> <start of the process>"
+UNMARKED_SECONDS = 60.0  # after which a running trial without a mark has lost its process before it could set one
 LOCK_SECONDS = 120  # that a process waits for another's write to SQLite
 
 
@@ -34,14 +37,26 @@ def open_storage(url: str) -> BaseStorage:
             if not folder.is_dir():
                 raise OSError(f"there is no folder {folder}")
             return JournalStorage(JournalFileBackend(url))
-        timeout = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {}
-        return RDBStorage(url, engine_kwargs=timeout)
+        return _database(url)
     except (SQLAlchemyError, OSError, ImportError, ValueError, RuntimeError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0].rstrip(".")
         raise StudyError(
             f"The storage '{url}' cannot be opened: {reason}. Give a database URL such as sqlite:///nas-tune.db, "
             "or the path of a journal file in a folder that exists and can be written."
         ) from None
+
+
+def _database(url: str) -> RDBStorage:
+    """Open a database; of several processes that set up the same fresh one at once, all but one try again."""
+    timeout = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {}
+    for attempt in range(5):
+        try:
+            return RDBStorage(url, engine_kwargs=timeout)
+        except (IntegrityError, OperationalError) as error:
+            if attempt == 4 or "already exists" not in str(error) and "UNIQUE" not in str(error):
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError
 
 
 def open_study(url: str, name: str, sampler: BaseSampler) -> optuna.Study:
@@ -109,14 +124,19 @@ def retry_orphans(study: optuna.Study) -> int:
     Returns:
         How many there were.
     """
-    orphans = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        if DRIVER in trial.user_attrs and _is_dead(trial.user_attrs[DRIVER])
-    ]
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    orphans = [trial for trial in running if _is_orphan(trial)]
     for trial in orphans:
         give_back(study, trial.number)
     return len(orphans)
+
+
+def _is_orphan(trial: FrozenTrial) -> bool:
+    mark = trial.user_attrs.get(DRIVER)
+    if mark is not None:
+        return _is_dead(mark)
+    started = trial.datetime_start
+    return started is not None and (datetime.now() - started).total_seconds() > UNMARKED_SECONDS
 
 
 def give_back(study: optuna.Study, number: int) -> None:

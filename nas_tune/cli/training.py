@@ -15,7 +15,7 @@ from nas_tune.cli.studies import load_study
 from nas_tune.errors import ArchitectureError, StudyError
 from nas_tune.search_spaces import NASBench201
 from nas_tune.space import Architecture
-from nas_tune.trials import FromScratch
+from nas_tune.trials import FromScratch, Recipe
 
 if TYPE_CHECKING:
     import optuna
@@ -102,15 +102,13 @@ def train_one(
 ) -> None:
     """Train the wanted architecture, show what came of it, and write its weights if asked to."""
     model_space, task, architecture, found = wanted.find()
-    hyperparameters: dict[str, Value] = {**found, **overrides}
+    hyperparameters = {**found, **overrides}
     name = network_words(model_space)(architecture)
     output.say(f"Training {name} on {task.name}.")
     with output.progress("Training", epochs) as advance:
-        result = FromScratch(task, epochs=epochs, seed=seed).final(
-            model_space,
-            architecture,
-            on_epoch=lambda epoch: advance(epoch.epoch, f"loss {epoch.loss:.3f}"),
-            **hyperparameters,
+        recipe = Recipe(epochs=epochs).replace(**hyperparameters)
+        result = FromScratch(task, recipe, seed=seed).final(
+            model_space, architecture, on_epoch=lambda epoch: advance(epoch.epoch, f"loss {epoch.loss:.3f}")
         )
     output.say(
         f"Test accuracy {result.test_accuracy:.4f}, {result.cost.parameters:,} parameters, {result.cost.macs:,} MACs, "

@@ -47,7 +47,7 @@ def test_no_trials_is_bad_usage() -> None:
     result = call("search", "--trials", "0")
 
     assert result.exit_code == 2
-    assert "0 is not in the range x>=1" in message(result)
+    assert "Invalid value for '--trials': Input should be greater than or equal to 1" in message(result)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ def test_a_trial_that_is_not_there_is_named() -> None:
     assert "has no trial 7" in message(result)
 
 
-def test_missing_data_is_one_line_that_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_data_is_one_line_that_says_where_it_comes_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     result = call("search", "--task", "fashion-mnist", "--data", str(tmp_path), "--storage", "sqlite:///s.db")
 
     assert result.exit_code == 1
