@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from nas_tune.cli.conclusion import conclude
 from nas_tune.cli.finals import Final, choose, known, train_and_store
+from nas_tune.cli.interrupts import uninterrupted
 from nas_tune.cli.output import Advance, Output
 from nas_tune.cli.problem import NETWORK, Problem, check_and_store
 from nas_tune.cli.studies import DRIVER, give_back, open_study, retry_orphans, this_process
@@ -175,9 +176,10 @@ class Search:
     def _batch(self, size: int, score: Score) -> None:
         trials: list[optuna.Trial] = []
         try:
-            for _ in range(size):
-                trials.append(self.study.ask())
-                trials[-1].set_user_attr(DRIVER, this_process())
+            with uninterrupted():
+                for _ in range(size):
+                    trials.append(self.study.ask())
+                    trials[-1].set_user_attr(DRIVER, this_process())
             architectures = [self.space.suggest(trial) for trial in trials]
             outcomes = score(architectures, trials)
             for trial, architecture, outcome in zip(trials, architectures, outcomes, strict=True):
