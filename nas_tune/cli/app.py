@@ -45,7 +45,7 @@ TaskName = Annotated[str, typer.Option("--task", help="Data to learn: digits, fa
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Storage = Annotated[str, typer.Option(help="Database URL such as sqlite:///nas-tune.db, or path of a journal file.")]
 StudyName = Annotated[str | None, typer.Option(help="Name of the study in the storage.")]
-Channels = Annotated[int, typer.Option(min=1, help="Channels of the network's first stage.")]
+Channels = Annotated[int, typer.Option(min=1, help="Channels of the first stage; 4 suits 8x8 images, published is 16.")]
 Cells = Annotated[int, typer.Option(min=1, help="Cells in each stage of the network.")]
 Data = Annotated[str | None, typer.Option(help="Folder of the task's files.")]
 Gpus = Annotated[float, typer.Option(min=0, help="GPUs, or a share of one, for the super-net and each training.")]
@@ -70,7 +70,7 @@ def search(
     seed: Seed = 0,
     storage: Storage = "sqlite:///nas-tune.db",
     study_name: StudyName = None,
-    channels: Channels = 16,
+    channels: Channels = 4,
     cells_per_stage: Cells = 1,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of the super-net (default 40), or of a trial from scratch (10).")
@@ -124,7 +124,7 @@ def train(
     study_name: StudyName = None,
     space: Space = "nas-bench-201",
     task: TaskName = "digits",
-    channels: Channels = 16,
+    channels: Channels = 4,
     cells_per_stage: Cells = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: the trial's, or 0.05].")] = None,

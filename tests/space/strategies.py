@@ -121,3 +121,18 @@ def spaces(most: int | None = None, *, constrained: bool = False) -> st.SearchSt
     if constrained:
         found = found.filter(lambda space: next(space.enumerate(), None) is not None)
     return found
+
+
+def nested() -> SearchSpace:
+    """A space with every kind of node, 756 * 4 * 3 architectures."""
+    conv = SearchSpace({"k": Categorical(3, 5, 7), "e": Integer(1, 2)})
+    return SearchSpace(
+        {
+            "op": Switch(
+                {"conv": conv, "pool": SearchSpace({"p": Categorical("max", "avg")}), "skip": SearchSpace({})}
+            ),
+            "ins": Subset([0, 1, 2, 3], 2),
+            "deep": Repeat(Categorical("a", "b"), 1, 3),
+            "train": SearchSpace({"lr": Float(0.0, 0.3, step=0.1), "width": Integer(1, 3, log=True)}),
+        }
+    )
