@@ -99,6 +99,7 @@ def search(
     """
     output = Output(as_json)
     with failing(output, f"To go on from here, run the same command again:\n  {_command()}"):
+        from nas_tune.cli.folders import default_folder
         from nas_tune.cli.problem import Problem
         from nas_tune.cli.search import Search, SearchOptions
 
@@ -106,7 +107,7 @@ def search(
         default_epochs = 40 if evaluate is Evaluate.shared_weights else 10
         sizes = {"channels": channels, "cells_per_stage": cells_per_stage}
         problem = Problem(space, task, evaluate.value, sizes, epochs or default_epochs, fine_tune_epochs, seed)
-        place = folder or Path("nas-tune") / name
+        place = folder or default_folder(name)
         options = SearchOptions(
             trials, storage, name, batch, top, random, final_epochs, report, place, data, num_gpus, _command()
         )

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from nas_tune.cli.conclusion import conclude
 from nas_tune.cli.finals import Final, choose, known, train_and_store
+from nas_tune.cli.folders import only_writer
 from nas_tune.cli.interrupts import uninterrupted
 from nas_tune.cli.output import Advance, Output
 from nas_tune.cli.problem import NETWORK, Problem, check_and_store
@@ -124,13 +125,16 @@ class Search:
 
         self.output.say(f"Starting Ray and the shared super-net of {self.model_space!r} for the task {self.task.name}.")
         folder = self.options.folder / "supernet"
-        with SharedSuperNet.start(
-            self.model_space,
-            self.task,
-            num_gpus=self.options.num_gpus,
-            checkpoint_dir=folder,
-            seed=self.problem.seed,
-        ) as shared:
+        with (
+            only_writer(folder),
+            SharedSuperNet.start(
+                self.model_space,
+                self.task,
+                num_gpus=self.options.num_gpus,
+                checkpoint_dir=folder,
+                seed=self.problem.seed,
+            ) as shared,
+        ):
             for path in shared.state().damaged:
                 self.output.say(f"The checkpoint {path} is damaged; the one before it is used.", style="yellow")
             with self.output.progress("Training the super-net", shared.steps(self.problem.epochs)) as advance:

@@ -106,7 +106,10 @@ def test_the_search_reports_continues_and_adds_trials(tmp_path: Path) -> None:
     assert all("network.edge_0_1" in trial.params and "lr" in trial.params for trial in trials(tmp_path))
     assert all(any("artifacts" in name for name in trial.system_attrs) for trial in trials(tmp_path))
 
-    again = json.loads(run(tmp_path, *SMALL, "--trials", "9", "--json").split("\n{", 1)[-1].join(["{", ""]))
+    (tmp_path / "nas-tune" / NAME / "supernet" / "step-000000099.safetensors").write_bytes(b"damaged")
+    said = run(tmp_path, *SMALL, "--trials", "9", "--json")
+    assert "step-000000099.safetensors is damaged; the one before it is used." in said
+    again = json.loads(said[said.index("\n{") :])
 
     assert again["trials"] == 9 == len(trials(tmp_path))
     assert [final["role"] for final in again["finals"]] == ["best", "random"]
