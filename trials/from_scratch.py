@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import optuna
 import torch
 from optuna.trial import BaseTrial
 from torch import nn
 
 from nas_tune.costs import Cost, profile
+from nas_tune.errors import DivergedError, TaskError
 from nas_tune.space import Architecture, SearchSpace, Value
 
 from . import joint
@@ -67,6 +69,8 @@ class FromScratch:
         seed: int = 0,
         patience: int | None = None,
     ) -> None:
+        if not isinstance(task, Task):
+            raise TaskError(f"`task` is {task!r}: give a Task, for example `tasks.digits()`.")
         given = recipe or Recipe()
         self.task = task
         self.recipe = given if epochs is None else given.replace(epochs=epochs)
@@ -99,8 +103,9 @@ class FromScratch:
         Raises:
             UnknownNameError: A hyperparameter is no field of the recipe.
             TaskError: The network does not fit the task, or a hyperparameter is impossible.
-            DivergedError: The loss is no longer finite.
-            optuna.TrialPruned: The pruner gave the trial up.
+            DivergedError: The loss is no longer finite, and there is no `trial`.
+            optuna.TrialPruned: The pruner gave the trial up, or its loss is no longer finite: then the user attribute
+                ``diverged`` says where.
         """
         started = time.perf_counter()
         seed = self.seed if trial is None else trial_seed(self.seed, trial.number)
@@ -111,6 +116,11 @@ class FromScratch:
         callbacks = [done.append, on_epoch, None if trial is None else report_to(trial)]
         try:
             result = self._train(network, recipe, seed, callbacks)
+        except DivergedError as error:
+            if trial is None:
+                raise
+            record(trial, diverged=str(error))
+            raise optuna.TrialPruned(str(error)) from error
         finally:
             record(trial, epochs=len(done), seconds=time.perf_counter() - started)
         assert result.accuracy is not None

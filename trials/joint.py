@@ -21,6 +21,11 @@ def split(space: SearchSpace, architecture: Architecture) -> tuple[ModelSpace, A
         SpaceError: There is no or more than one model space, or two values of one name.
         ArchitectureError: A value is missing or impossible.
     """
+    if not isinstance(space, SearchSpace) or not isinstance(architecture, Architecture):
+        raise SpaceError(
+            f"Give a search space and an architecture of it, in this order; got {type(space).__name__} and "
+            f"{type(architecture).__name__}. `space.architecture(mapping)` makes an architecture of a mapping."
+        )
     if isinstance(space, ModelSpace):
         return space, architecture, {}
     key, model = _model_part(space)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import typer
 
 from nas_tune import __version__
 from nas_tune.cli.output import Output
-from nas_tune.errors import NasTuneError, UnknownNameError
+from nas_tune.errors import ArchitectureError, NasTuneError, UnknownNameError
 
 app = typer.Typer(
     name="nas-tune",
@@ -87,7 +88,7 @@ def search(
     final_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training from scratch in the end.")] = 20,
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("report.html"),
     folder: Annotated[
-        Path | None, typer.Option(help="Where checkpoints and trained weights go [default: nas-tune/<study>].")
+        Path | None, typer.Option(help="Where checkpoints and trained weights go [default: beside the storage].")
     ] = None,
     data: Data = None,
     num_gpus: Gpus = 0.0,
@@ -107,7 +108,7 @@ def search(
         default_epochs = 40 if evaluate is Evaluate.shared_weights else 10
         sizes = {"channels": channels, "cells_per_stage": cells_per_stage}
         problem = Problem(space, task, evaluate.value, sizes, epochs or default_epochs, fine_tune_epochs, seed)
-        place = folder or default_folder(name)
+        place = folder or default_folder(storage, name)
         options = SearchOptions(
             trials, storage, name, batch, top, random, final_epochs, report, place, data, num_gpus, _command()
         )
@@ -201,7 +202,7 @@ def failing(output: Output, interrupted: str) -> Iterator[None]:
     except KeyboardInterrupt:
         output.say(f"\nInterrupted; everything finished is kept. {interrupted}")
         raise typer.Exit(INTERRUPTED) from None
-    except UnknownNameError as error:
+    except (UnknownNameError, ArchitectureError) as error:
         _complain(error)
         raise typer.Exit(BAD_USAGE) from None
     except NasTuneError as error:
@@ -221,6 +222,7 @@ def main() -> None:
     """Run the command line."""
     import optuna
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends a job of a cluster is treated like Ctrl-C
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("nas_tune").setLevel(logging.ERROR)  # what a user has to know is said by the commands
     warnings.filterwarnings("ignore", category=FutureWarning)

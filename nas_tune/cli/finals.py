@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FINAL = "nas_tune:final:"  # study user attribute, followed by what identifies the training
 _MEASURED = ("test_accuracy", "parameters", "macs", "seconds", "weights")
-_RANDOM = 1  # tells the generator of random architectures from the sampler's
+_RANDOM = 1 << 32  # tells the generator of random architectures from the sampler's
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Final:
 
 
 def choose(study: optuna.Study, space: SearchSpace, network: str, top: int, random: int, seed: int) -> list[Final]:
-    """Return the best distinct networks of a study and as many random architectures, drawn from the seed.
+    """Return the best distinct networks of a study and random ones that are not among them, drawn from the seed.
 
     Args:
         study: With finished trials; the largest values are best.
@@ -92,7 +92,9 @@ def choose(study: optuna.Study, space: SearchSpace, network: str, top: int, rand
         if len(drawn) == random:
             break
         architecture = space.sample(rng)
-        drawn.setdefault(_network_key(space, network, architecture), Final("random", architecture))
+        key = _network_key(space, network, architecture)
+        if key not in best:
+            drawn.setdefault(key, Final("random", architecture))
     return [*best.values(), *drawn.values()]
 
 

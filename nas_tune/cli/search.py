@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from nas_tune.cli.conclusion import conclude
 from nas_tune.cli.finals import Final, choose, known, train_and_store
-from nas_tune.cli.folders import only_writer
+from nas_tune.cli.folders import check_outputs, only_writer
 from nas_tune.cli.interrupts import uninterrupted
 from nas_tune.cli.output import Advance, Output
 from nas_tune.cli.problem import NETWORK, Problem, check_and_store
@@ -33,6 +33,7 @@ Score: TypeAlias = Callable[["Sequence[Architecture]", "Sequence[optuna.Trial] |
 """Judges a batch of architectures: a value, or the state of a trial that has none."""
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+WAIT_SECONDS = 0.5  # between two looks at trials that other processes are at
 _MOST_FAILURES = 20  # in a row, after which the search gives up
 
 
@@ -79,6 +80,7 @@ class Search:
         self.space = problem.joint_space(self.model_space)
         sampler = RegularizedEvolutionSampler(self.space, seed=problem.seed)
         self.study = open_study(options.storage, options.study_name, sampler)
+        check_outputs(options.report, options.folder)
         check_and_store(self.study, problem, self.space)
         self.board = Dashboard(self.space)
 
@@ -151,9 +153,6 @@ class Search:
                 outcomes.append(scratch.score(self.space, architecture, trial=trials[place] if trials else None))
             except optuna.TrialPruned:
                 outcomes.append(TrialState.PRUNED)
-            except DivergedError as error:
-                self.output.say(f"A trial diverged: {error}", style="yellow")
-                outcomes.append(TrialState.FAIL)
         return outcomes
 
     # Searching.
@@ -163,8 +162,12 @@ class Search:
         failures = 0
         with self.output.progress("Searching", self.options.trials) as advance:
             self._advance(advance)
-            while (left := self.options.trials - self.finished) > 0:
-                before = self.finished
+            while (finished := self.finished) < self.options.trials:
+                left = self.options.trials - finished - self._running_elsewhere()
+                if left <= 0:
+                    time.sleep(WAIT_SECONDS)
+                    continue
+                before = finished
                 self._batch(min(self._batch_size, left), score)
                 failures = 0 if self.finished > before else failures + 1
                 if failures == _MOST_FAILURES:
@@ -172,6 +175,11 @@ class Search:
                         f"{failures} batches of trials in a row failed: look at the last trials' values."
                     )
                 self._advance(advance)
+
+    def _running_elsewhere(self) -> int:
+        """Count the trials that other processes are at; those of dead ones are given back."""
+        retry_orphans(self.study)
+        return len(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
     @property
     def _batch_size(self) -> int:

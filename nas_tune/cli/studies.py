@@ -36,6 +36,7 @@ def open_storage(url: str) -> BaseStorage:
             folder = Path(url).absolute().parent
             if not folder.is_dir():
                 raise OSError(f"there is no folder {folder}")
+            _check_journal(Path(url))
             return JournalStorage(JournalFileBackend(url))
         return _database(url)
     except (SQLAlchemyError, OSError, ImportError, ValueError, RuntimeError) as error:
@@ -44,6 +45,17 @@ def open_storage(url: str) -> BaseStorage:
             f"The storage '{url}' cannot be opened: {reason}. Give a database URL such as sqlite:///nas-tune.db, "
             "or the path of a journal file in a folder that exists and can be written."
         ) from None
+
+
+def _check_journal(path: Path) -> None:
+    """Refuse a file that is no journal before anything is appended to it."""
+    if path.is_dir():
+        raise OSError(f"{path} is a folder")
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(12)
+        if start and not start.startswith(b'{"op_code":'):
+            raise OSError(f"the file {path} is no journal of Optuna")
 
 
 def _database(url: str) -> RDBStorage:
@@ -77,7 +89,8 @@ def load_study(url: str, name: str | None) -> optuna.Study:
     Raises:
         StudyError: There is no such study, or several and no name.
     """
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+    file = Path(url.removeprefix("sqlite:///"))
+    if (url.startswith("sqlite:///") or "://" not in url) and not file.exists():
         raise StudyError(f"The storage '{url}' cannot be opened: there is no such file.")
     storage = open_storage(url)
     names = optuna.get_all_study_names(storage)

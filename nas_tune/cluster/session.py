@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,17 +30,27 @@ def ensure_ray() -> bool:
     if ray.is_initialized():
         return False
     address = os.environ.get("RAY_ADDRESS")
-    if not address:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        return True
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        with _own_sigterm():
+            if not address:
+                ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise NasTuneError(
             f"There is no Ray cluster at RAY_ADDRESS {address}: {reason} Start it, or unset it."
         ) from None
     return True
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep a program's own handler of SIGTERM, which starting Ray replaces by one that aborts the process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from nas_tune.cluster.job import Job
 from nas_tune.cluster.pace import Pace
 from nas_tune.cluster.session import check_resources, ensure_ray
 from nas_tune.cluster.state import Progress, State
-from nas_tune.errors import ArchitectureError, NasTuneError, SpaceError, unknown_name
+from nas_tune.errors import ArchitectureError, NasTuneError, SpaceError, TaskError, unknown_name
 from nas_tune.space import Architecture, ModelSpace, Value
 from nas_tune.supernet import Paths, SuperNetRecipe, UniformPaths
 from nas_tune.trials import Recipe, Task, check_fit
@@ -100,6 +100,8 @@ class SharedSuperNet:
             NasTuneError: The name is taken, or the machine can never give what is asked for.
         """
         _check(space, task, checkpoint_seconds)
+        if paths is not None and not hasattr(paths, "select"):
+            raise NasTuneError(f"`paths` is {paths!r}: give a path strategy, for example `UniformPaths()`.")
         folder = _temporary_folder() if checkpoint_dir is None else Path(checkpoint_dir).absolute()
         job = Job(
             space=space,
@@ -208,6 +210,8 @@ class SharedSuperNet:
         Raises:
             ArchitectureError: A value is missing, impossible or foreign.
         """
+        if isinstance(architectures, Mapping):
+            raise ArchitectureError("`architectures` is one architecture: give a list, here with one element.")
         chosen = [self._checked(architecture) for architecture in architectures]
         if recipes is not None and len(recipes) != len(chosen):
             raise NasTuneError(f"{len(chosen)} architectures came with {len(recipes)} `recipes`: give one for each.")
@@ -280,6 +284,8 @@ def _check(space: ModelSpace, task: Task, checkpoint_seconds: float) -> None:
             f"A super-net needs a ModelSpace, and this is a {type(space).__name__}: "
             'of a joint space, give the model part, for example space["cell"].'
         )
+    if not isinstance(task, Task):
+        raise TaskError(f"`task` is {task!r}: give a Task, for example `nas_tune.trials.tasks.digits()`.")
     if checkpoint_seconds < 0:
         raise NasTuneError(f"`checkpoint_seconds` is {checkpoint_seconds}: give at least 0.")
     with torch.random.fork_rng(devices=[]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import zlib
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from nas_tune.errors import ArchitectureError, SamplerError, StudyError
 from nas_tune.samplers import study_records
 from nas_tune.samplers.aging_evolution import Breeding, Proposal, propose
 from nas_tune.samplers.study_history import StudyHistory
+from nas_tune.space import SearchSpace
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
 
-    from nas_tune.space import Architecture, SearchSpace, Value
+    from nas_tune.space import Architecture, Value
 
 PARENT = "RegularizedEvolution:parent"  # number of the trial that was mutated; not written for random proposals
+_LOGGER = logging.getLogger("nas_tune")
 CANONICAL_KEY = "RegularizedEvolution:canonical_key"  # of the architecture of a trial, before it is all suggested
 
 
@@ -76,6 +79,8 @@ class RegularizedEvolutionSampler(BaseSampler):
         prefix: str = "",
         seed: int | None = None,
     ) -> None:
+        if not isinstance(space, SearchSpace):
+            raise SamplerError(f"RegularizedEvolutionSampler: `space` is {space!r}. Give a SearchSpace.")
         _check(population_size, sample_size, crossover_probability, seed)
         self._space, self._prefix, self._seed = space, prefix, seed
         self._population_size = population_size
@@ -83,6 +88,7 @@ class RegularizedEvolutionSampler(BaseSampler):
         self._avoid_duplicates = avoid_duplicates
         self._independent_sampler = independent_sampler
         self._parameters = space.parameters()
+        self._warned = False
         self._forget()
 
     def _forget(self) -> None:
@@ -140,7 +146,19 @@ class RegularizedEvolutionSampler(BaseSampler):
             self._independent_sampler.before_trial(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Tell the independent sampler."""
+        """Tell the independent sampler, and say it once if the trials are not of the sampler's space."""
+        if (
+            trial.params
+            and not self._warned
+            and not any(self._prefix + name in trial.params for name in self._parameters)
+        ):
+            self._warned = True
+            _LOGGER.warning(
+                "Trial %d suggested no parameter of the space that RegularizedEvolutionSampler searches (%s): "
+                "is it of another space, or suggested with another prefix?",
+                trial.number,
+                ", ".join(list(self._parameters)[:3]),
+            )
         if self._independent_sampler is not None:
             self._independent_sampler.after_trial(study, trial, state, values)
 
@@ -222,7 +240,7 @@ def _check(population_size: int, sample_size: int, crossover_probability: float,
         raise SamplerError(
             f"RegularizedEvolutionSampler: `crossover_probability` is {crossover_probability}. Take 0 to 1."
         )
-    if seed is not None and seed < 0:
+    if seed is not None and (not isinstance(seed, int) or seed < 0):
         raise SamplerError(
             f"RegularizedEvolutionSampler: `seed` is {seed}. Take a whole number of at least 0, or None."
         )

@@ -186,6 +186,8 @@ class SearchSpace(Node):
             ArchitectureError: A value is missing or impossible; the message names its path.
             InfeasibleError: A constraint is broken; the message gives its reason.
         """
+        if not isinstance(mapping, Mapping):
+            raise ArchitectureError(f"An architecture is read from a mapping of names to values, not from {mapping!r}.")
         if isinstance(mapping, Architecture):
             flat: Mapping[str, object] = mapping
         else:

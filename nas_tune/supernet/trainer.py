@@ -151,7 +151,7 @@ class SuperNetTrainer:
         return total / weights
 
     def _rng(self) -> np.random.Generator:
-        return np.random.default_rng((self.seed, self.step_count))
+        return np.random.default_rng((self.seed, self.step_count, 2))
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step_count, self.steps_per_epoch)

@@ -108,21 +108,21 @@ def test_a_study_that_the_command_did_not_make_is_refused() -> None:
 def test_training_needs_to_be_told_what() -> None:
     result = call("train")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Say what to train: either --architecture, or --trial with --storage." in message(result)
 
 
 def test_a_string_that_is_no_cell_says_how_one_is_written() -> None:
     result = call("train", "--architecture", "|nor_conv_3x3~0|")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "write it like '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'" in message(result)
 
 
 def test_an_impossible_value_is_named_with_its_path() -> None:
     result = call("train", "--architecture", CELL.replace("avg_pool_3x3", "max_pool_3x3"))
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "`edge_0_3` has the impossible value 'max_pool_3x3': choose from 'none'" in message(result)
 
 
@@ -140,7 +140,7 @@ def test_a_missing_or_foreign_value_of_a_file_is_named(change: dict[str, str | N
 
     result = call("train", "--architecture", "cell.json")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert words in message(result)
 
 
@@ -159,6 +159,16 @@ def test_reading_a_storage_that_is_not_there_makes_no_file() -> None:
     assert result.exit_code == 1
     assert "there is no such file" in message(result)
     assert not Path("none.db").exists()
+
+
+def test_a_file_that_is_no_journal_is_refused_and_stays_as_it_was() -> None:
+    Path("notes.txt").write_text("my notes\n")
+
+    result = call("search", "--storage", "notes.txt")
+
+    assert result.exit_code == 1
+    assert "the file notes.txt is no journal of Optuna" in message(result)
+    assert Path("notes.txt").read_text() == "my notes\n"
 
 
 def test_a_trial_that_is_not_there_is_named() -> None:

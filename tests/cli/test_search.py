@@ -105,7 +105,7 @@ def test_the_search_reports_continues_and_adds_trials(tmp_path: Path) -> None:
     assert all("network.edge_0_1" in trial.params and "lr" in trial.params for trial in trials(tmp_path))
     assert all(any("artifacts" in name for name in trial.system_attrs) for trial in trials(tmp_path))
 
-    (tmp_path / "nas-tune" / NAME / "supernet" / "step-000000099.safetensors").write_bytes(b"damaged")
+    (tmp_path / "s.runs" / NAME / "supernet" / "step-000000099.safetensors").write_bytes(b"damaged")
     said = run(tmp_path, *WITH_FINALS, "--trials", "9", "--json")
     assert "step-000000099.safetensors is damaged; the one before it is used." in said
     again = json.loads(said[said.index("\n{") :])
@@ -162,11 +162,12 @@ def test_a_killed_actor_comes_back_and_the_search_goes_on(tmp_path: Path) -> Non
     assert len(trials(tmp_path)) == 12
 
 
-def test_ctrl_c_finishes_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_search_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, interrupt: signal.Signals) -> None:
     process = start(tmp_path, *ONLY_SEARCH, "--trials", "200", "--batch", "2")
     try:
         wait_for(some_trials_finished(tmp_path, 2), process)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, interrupt)
         text, _ = process.communicate(timeout=60)
     finally:
         end(process)
@@ -175,4 +176,22 @@ def test_ctrl_c_finishes_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "run the same command again" in text
     assert "Traceback" not in text
     assert not trials(tmp_path, TrialState.RUNNING)
-    assert list((tmp_path / "nas-tune" / NAME / "supernet").glob("step-*.safetensors"))
+    assert list((tmp_path / "s.runs" / NAME / "supernet").glob("step-*.safetensors"))
+
+
+def test_two_searches_of_one_study_share_the_trials_asked_for(tmp_path: Path) -> None:
+    arguments = ("search", "--evaluate", "from-scratch", "--epochs", "1", "--channels", "2", "--trials", "12")
+    both = [start(tmp_path, *arguments, "--top", "0", "--random", "0", "--storage", "sqlite:///s.db") for _ in "ab"]
+    try:
+        texts = [process.communicate(timeout=200)[0] for process in both]
+    finally:
+        for process in both:
+            end(process)
+
+    assert [process.returncode for process in both] == [0, 0], texts
+    study = optuna.load_study(
+        study_name=NAME.replace("shared-weights", "from-scratch"), storage=f"sqlite:///{tmp_path / 's.db'}"
+    )
+    states = [trial.state for trial in study.trials]
+    assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) <= 13
+    assert TrialState.RUNNING not in states
