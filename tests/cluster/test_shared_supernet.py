@@ -106,14 +106,14 @@ def test_evaluation_is_answered_while_another_client_trains() -> None:
     ):
         other = SharedSuperNet.connect("busy")
         begun = threading.Event()
-        training = pool.submit(busy.train, 60, on_progress=lambda _: begun.set())
+        training = pool.submit(busy.train, 240, on_progress=lambda _: begun.set())
         begun.wait(timeout=60)
         scores = other.evaluate(architectures(1))
         step = other.state().step
         trained = training.result().step
 
     assert len(scores) == 1
-    assert 0 < step < trained == 60 * STEPS_PER_EPOCH
+    assert 0 < step < trained == 240 * STEPS_PER_EPOCH
 
 
 def test_it_scores_for_trials(shared: SharedSuperNet) -> None:
