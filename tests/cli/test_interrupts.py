@@ -11,12 +11,16 @@ import pytest
 from nas_tune.cli.interrupts import uninterrupted
 
 
-def test_an_interrupt_is_raised_after_the_work_and_not_within() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_raised_after_the_work_and_not_within(number: signal.Signals) -> None:
     done = []
-
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        os.kill(os.getpid(), signal.SIGINT)
-        done.append("after the signal")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), uninterrupted():
+            os.kill(os.getpid(), number)
+            done.append("after the signal")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
     assert done == ["after the signal"]
 

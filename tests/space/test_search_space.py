@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nas_tune.space
 from nas_tune.errors import ArchitectureError, InfeasibleError, SpaceError, UnknownNameError
 from nas_tune.space import (
     Architecture,
@@ -361,7 +362,7 @@ def test_differences_of_signatures_are_said_in_words() -> None:
 
 
 def test_the_repr_can_be_typed_in_again() -> None:
-    assert repr(eval(repr(nested()))) == repr(nested())
+    assert repr(eval(repr(nested()), vars(nas_tune.space))) == repr(nested())
 
 
 @given(st.sampled_from(["sample", "mutate"]))
