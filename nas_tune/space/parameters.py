@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -42,20 +43,20 @@ class Parameter(Node):
         """The same set of values as an Optuna distribution."""
         return self._distribution()
 
-    def _distribution(self) -> BaseDistribution:
-        raise NotImplementedError
+    @abstractmethod
+    def _distribution(self) -> BaseDistribution: ...
 
+    @abstractmethod
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Value:
         """Ask an Optuna trial for this parameter under `name`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parse(self, value: object, name: str) -> Value:
         """Return the declared value that equals `value`; numpy scalars are understood.
 
         Raises:
             ArchitectureError: `value` is not one of the values; the message names the path `name`.
         """
-        raise NotImplementedError
 
     def draw(self, rng: Generator) -> Value:
         """Draw uniformly (continuous: uniformly on the linear or logarithmic scale)."""
@@ -65,24 +66,24 @@ class Parameter(Node):
         """Return the value in the middle of the range."""
         return self.values[len(self.values) // 2]
 
+    @abstractmethod
     def mutate(self, value: Value, rng: Generator) -> Value:
         """Draw another value, never `value` itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def neighbours(self, value: Value) -> Iterator[Value]:
         """Yield the values one edit away from `value`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self) -> dict[str, Value | list[Value]]:
         """Return the JSON form used in `SearchSpace.signature`."""
-        raise NotImplementedError
 
     def impossible(self, value: object, name: str) -> ArchitectureError:
         return ArchitectureError(f"`{name}` has the impossible value {value!r}: {self.expects()}.")
 
+    @abstractmethod
     def expects(self) -> str:
         """Say in words which values are possible, for error messages."""
-        raise NotImplementedError
 
     def walk(self, name: str, choose: Choose) -> None:
         choose(name, self, None)
@@ -169,9 +170,9 @@ class Numeric(Parameter):
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    @abstractmethod
     def from_unit(self, unit: float) -> Value:
         """Map [0, 1] to the nearest value; the inverse of `to_unit` on every value that can be drawn."""
-        raise NotImplementedError
 
     def middle(self) -> Value:
         return self.from_unit(0.5)
