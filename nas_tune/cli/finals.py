@@ -149,14 +149,14 @@ def train_and_store(
             parameters=result.cost.parameters,
             macs=result.cost.macs,
             seconds=round(result.seconds, 2),
-            weights=str(_save(result.network, folder / f"{attribute.removeprefix(FINAL)}.safetensors")),
+            weights=str(save_weights(result.network, folder / f"{attribute.removeprefix(FINAL)}.safetensors")),
         )
         study.set_user_attr(attribute, json.dumps(stored.facts()))
         advance(done, f"test accuracy {result.test_accuracy:.4f}")
     return results
 
 
-def _save(network: nn.Module, path: Path) -> Path:
+def save_weights(network: nn.Module, path: Path) -> Path:
     """Write the weights of a network, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors.torch import save_file
-
+from nas_tune.cli.finals import save_weights
 from nas_tune.cli.problem import NETWORK, Problem, network_words, stored_problem
 from nas_tune.cli.studies import load_study
 from nas_tune.errors import ArchitectureError, StudyError
@@ -115,10 +113,7 @@ def train_one(
         f"{result.seconds:.1f} s."
     )
     if weights is not None:
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        beside = weights.with_name(f".{weights.name}.{os.getpid()}")
-        save_file({key: tensor.contiguous() for key, tensor in result.network.state_dict().items()}, beside)
-        beside.replace(weights)
+        save_weights(result.network, weights)
         output.say(f"Wrote the weights to {weights}.")
     output.result(
         {
