@@ -1,7 +1,8 @@
 """What one trial does: tasks, recipe, training, scoring; import as ``nas_tune.trials``."""
 
+from nas_tune.device import resolve_device
+
 from . import tasks
-from .device import resolve_device
 from .fit import check_fit
 from .from_scratch import FinalResult, FromScratch
 from .history import EpochResult, TrainingResult

@@ -11,11 +11,11 @@ from optuna.trial import BaseTrial
 from torch import nn
 
 from nas_tune.costs import Cost, profile
+from nas_tune.device import device_of
 from nas_tune.errors import DivergedError, TaskError
 from nas_tune.space import Architecture, SearchSpace, Value
 
 from . import joint
-from .device import device_of
 from .facts import record, record_cost
 from .fit import check_fit
 from .history import EpochResult, OnEpoch, TrainingResult

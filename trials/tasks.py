@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nas_tune.data_folder import data_folder
 from nas_tune.errors import TaskError, unknown_name
 
 from .arrays import from_arrays
-from .data_folder import data_folder
 from .idx import read_idx
 from .splitting import stratified_parts
 from .task import Split, Task
