@@ -27,7 +27,7 @@ class Architecture(Mapping[str, Value]):
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values: dict[str, Value] = dict(values)
-        self._hash = hash(frozenset(self._values.items()))
+        self._hash: int | None = None
 
     def __getitem__(self, name: str) -> Value:
         return self._values[name]
@@ -42,6 +42,8 @@ class Architecture(Mapping[str, Value]):
         return name in self._values
 
     def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self._values.items()))
         return self._hash
 
     def __eq__(self, other: object) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from nas_tune.errors import SpaceError
 
 if TYPE_CHECKING:
     from nas_tune.space.parameters import Parameter
+    from nas_tune.space.plan import Plan
 
 Value: TypeAlias = None | bool | int | float | str
 
@@ -31,6 +33,13 @@ class Node(ABC):
     @abstractmethod
     def walk(self, name: str, choose: Choose) -> None:
         """Ask `choose` for every decision that is active given the answers so far."""
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The decisions of this node as the root of a space, laid out ahead; what walks take instead of `walk`."""
+        from nas_tune.space.layout import lay_out
+
+        return lay_out(self)
 
     @abstractmethod
     def weight(self) -> int:
@@ -56,9 +65,13 @@ class Node(ABC):
         """Yield the reason of every constraint that stands anywhere in this part."""
         return iter(())
 
+    def excesses(self, name: str, values: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
+        """Yield reason and excess (above 0: broken) of every constraint that stands in the active part of `values`."""
+        return iter(())
+
     def violations(self, name: str, values: Mapping[str, Value]) -> Iterator[str]:
         """Yield the reason of every constraint that the active part of `values` breaks."""
-        return iter(())
+        return (reason for reason, excess in self.excesses(name, values) if excess > 0)
 
     def canonical(self, name: str, values: Mapping[str, Value]) -> object:
         """Return a JSON-able form, equal for values that mean the same network."""

@@ -134,12 +134,20 @@ class Categorical(Parameter):
 
     def parse(self, value: object, name: str) -> Value:
         try:
-            known = self.values[self._index[plain(value)]]
+            known = self.values[self._index[value]]
         except (KeyError, TypeError):
-            raise self.impossible(value, name) from None
+            known = self._known(value, name)
+        if type(known) is type(value):
+            return known
         if isinstance(known, bool) != isinstance(plain(value), bool):
             raise self.impossible(value, name)
         return known
+
+    def _known(self, value: object, name: str) -> Value:
+        try:
+            return self.values[self._index[plain(value)]]
+        except (KeyError, TypeError):
+            raise self.impossible(value, name) from None
 
     def mutate(self, value: Value, rng: Generator) -> Value:
         step = 1 + int(rng.integers(len(self.values) - 1))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nas_tune.errors import SpaceError
+from nas_tune.space.dice import Dice
 from nas_tune.space.node import Node, Value
-from nas_tune.space.walks import decisions, draw, enumerate_values, follow
+from nas_tune.space.plan import Step
+from nas_tune.space.walks import decided, draw_step, enumerate_values, follow_steps
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-    from nas_tune.space.parameters import Parameter
 
 MOST_COMPLETIONS = 1_000  # of one edit that opens new decisions; beyond it the first completion stands for all
 
@@ -24,38 +24,56 @@ def mutate(node: Node, parent: Mapping[str, Value], rng: Generator) -> dict[str,
     Raises:
         SpaceError: The architecture has no decision with a second value.
     """
-    active = list(decisions(node, parent).items())
-    if not active:
+    values, open_steps = decided(node, parent)
+    if not open_steps:
         raise SpaceError("Nothing can be mutated: every active parameter of the architecture has a single value.")
-    name, parameter = active[int(rng.integers(len(active)))]
-    return _edited(node, parent, name, parameter.mutate(parent[name], rng), rng)
+    edit = open_steps[int(rng.integers(len(open_steps)))]
+    value = edit.parameter.mutate(values[edit.name], rng)
+    if edit.closed:
+        values[edit.name] = value
+        return values
+    dice = Dice(rng)
 
-
-def _edited(node: Node, parent: Mapping[str, Value], edit: str, value: Value, rng: Generator) -> dict[str, Value]:
-    def answer(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
-        if name == edit:
+    def answer(step: Step) -> Value:
+        if step.name == edit.name:
             return value
-        return parent[name] if name in parent else draw(parameter, weights, rng)
+        return values[step.name] if step.name in values else draw_step(step, dice)
 
-    return follow(node, answer)
+    return follow_steps(node, answer)
+
+
+def mutants(node: Node, parent: Mapping[str, Value], rng: Generator) -> Iterator[dict[str, Value]]:
+    """Yield mutants without end; every hundredth is the parent of those after it, so that they get further away."""
+    for count in itertools.count(1):
+        child = mutate(node, parent, rng)
+        yield child
+        if count % 100 == 0:
+            parent = child
 
 
 def crossover(node: Node, a: Mapping[str, Value], b: Mapping[str, Value], rng: Generator) -> dict[str, Value]:
     """Take every decision from either parent with equal chance, where both have made it; else from the one that has."""
+    dice = Dice(rng)
 
-    def answer(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
-        parents = [parent for parent in (a, b) if name in parent]
-        if not parents:
-            return draw(parameter, weights, rng)
-        return parents[int(rng.integers(len(parents)))][name]
+    def answer(step: Step) -> Value:
+        name = step.name
+        if name in a and name in b:
+            return a[name] if dice.below(2) else b[name]
+        if name in a:
+            return a[name]
+        return b[name] if name in b else draw_step(step, dice)
 
-    return follow(node, answer)
+    return follow_steps(node, answer)
 
 
 def neighbours(node: Node, centre: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
     """Yield what one edit makes of the centre, with every completion of the decisions that the edit opens."""
-    for edit, parameter in decisions(node, centre).items():
-        for value in parameter.neighbours(centre[edit]):
-            known = {**centre, edit: value}
-            completions = list(itertools.islice(enumerate_values(node, known.__getitem__), MOST_COMPLETIONS + 1))
-            yield from completions if len(completions) <= MOST_COMPLETIONS else completions[:1]
+    values, open_steps = decided(node, centre)
+    for edit in open_steps:
+        for value in edit.parameter.neighbours(values[edit.name]):
+            near = {**values, edit.name: value}
+            if edit.closed:
+                yield near
+            else:
+                completions = list(itertools.islice(enumerate_values(node, near.__getitem__), MOST_COMPLETIONS + 1))
+                yield from completions if len(completions) <= MOST_COMPLETIONS else completions[:1]

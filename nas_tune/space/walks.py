@@ -9,39 +9,77 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from nas_tune.errors import ArchitectureError, SpaceError
+from nas_tune.space.dice import Dice, random_below
 from nas_tune.space.node import Choose, Node, Value
+from nas_tune.space.plan import Step, Walked
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
     from nas_tune.space.parameters import Parameter
+    from nas_tune.space.plan import Plan
 
 
 def follow(node: Node, answer: Choose) -> dict[str, Value]:
     """Return the values of all active decisions of `node`; `answer` is asked where there is a choice."""
+    return follow_steps(
+        node,
+        lambda step: step.values[0] if step.single else answer(step.name, step.parameter, step.weights),
+    )
+
+
+def follow_steps(node: Node, answer: Callable[[Step], Value]) -> dict[str, Value]:
+    """Return the values of all active decisions of `node`; `answer` is asked for each, also one without a choice."""
     values: dict[str, Value] = {}
-
-    def choose(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
-        value = parameter.values[0] if parameter.fixed else answer(name, parameter, weights)
-        values[name] = value
-        return value
-
-    node.walk("", choose)
+    _go(node.plan, answer, values)
     return values
 
 
+def _go(plan: Plan, answer: Callable[[Step], Value], values: dict[str, Value]) -> None:
+    for step in plan:
+        if isinstance(step, Walked):
+            _walk(step, answer, values)
+            continue
+        value = values[step.name] = answer(step)
+        if step.opens is not None:
+            _go(step.opens[value], answer, values)
+
+
+def _walk(walked: Walked, answer: Callable[[Step], Value], values: dict[str, Value]) -> None:
+    def choose(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
+        value = values[name] = answer(Step(name, parameter, weights, closed=False))
+        return value
+
+    walked.node.walk(walked.name, choose)
+
+
+def decided(node: Node, values: Mapping[str, Value]) -> tuple[dict[str, Value], list[Step]]:
+    """Return the values of an architecture that are of `node`, and its active decisions that have a choice.
+
+    Raises:
+        ArchitectureError: One of them has no value.
+    """
+    found: list[Step] = []
+
+    def answer(step: Step) -> Value:
+        if step.single:
+            return step.values[0]
+        found.append(step)
+        try:
+            return values[step.name]
+        except KeyError:
+            raise _missing(step.name, step.parameter) from None
+
+    return follow_steps(node, answer), found
+
+
 def decisions(node: Node, values: Mapping[str, Value]) -> dict[str, Parameter]:
-    """Return the active decisions of an architecture that have a choice, by name."""
-    found: dict[str, Parameter] = {}
+    """Return the active decisions of an architecture that have a choice, by name.
 
-    def answer(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
-        found[name] = parameter
-        if name not in values:
-            raise _missing(name, parameter)
-        return values[name]
-
-    follow(node, answer)
-    return found
+    Raises:
+        ArchitectureError: One of them has no value.
+    """
+    return {step.name: step.parameter for step in decided(node, values)[1]}
 
 
 def read(node: Node, mapping: Mapping[str, object]) -> dict[str, Value]:
@@ -51,20 +89,27 @@ def read(node: Node, mapping: Mapping[str, object]) -> dict[str, Value]:
         ArchitectureError: An active parameter has no value, or one that is impossible.
     """
 
-    values: dict[str, Value] = {}
+    def answer(step: Step) -> Value:
+        if step.name in mapping:
+            return step.parameter.parse(mapping[step.name], step.name)
+        if step.single:
+            return step.values[0]
+        raise _missing(step.name, step.parameter)
 
-    def choose(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
-        if name in mapping:
-            value = parameter.parse(mapping[name], name)
-        elif parameter.fixed:
-            value = parameter.values[0]
-        else:
-            raise _missing(name, parameter)
-        values[name] = value
-        return value
+    return follow_steps(node, answer)
 
-    node.walk("", choose)
-    return values
+
+def sample(node: Node, rng: Generator) -> dict[str, Value]:
+    """Draw every active decision in proportion to the number of architectures below its values."""
+    dice = Dice(rng)
+    return follow_steps(node, lambda step: draw_step(step, dice))
+
+
+def draw_step(step: Step, dice: Dice) -> Value:
+    """Draw a value in proportion to the number of architectures below it."""
+    if step.totals is not None:
+        return step.values[dice.place(step.totals)]
+    return step.values[dice.below(len(step.values))] if step.values else step.parameter.draw(dice.rng)
 
 
 def _missing(name: str, parameter: Parameter) -> ArchitectureError:
@@ -126,19 +171,8 @@ def _options(name: str, parameter: Parameter, middle: bool) -> Sequence[Value]:
 
 
 def draw(parameter: Parameter, weights: Sequence[int] | None, rng: Generator) -> Value:
-    """Draw a value in proportion to the number of architectures below it."""
+    """Draw one value in proportion to the number of architectures below it."""
     if weights is None:
         return parameter.draw(rng)
     cumulative = list(accumulate(weights))
     return parameter.values[bisect_right(cumulative, random_below(cumulative[-1], rng))]
-
-
-def random_below(limit: int, rng: Generator) -> int:
-    """Draw an integer uniformly from [0, `limit`), exactly, however large `limit` is."""
-    if limit <= 1 << 62:
-        return int(rng.integers(limit))
-    bits = limit.bit_length()
-    while True:
-        number = int.from_bytes(rng.bytes((bits + 7) // 8), "big") >> (-bits % 8)
-        if number < limit:
-            return number
