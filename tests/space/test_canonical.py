@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networkx.algorithms.isomorphism import categorical_node_match
 
+from nas_tune.errors import ArchitectureError
 from nas_tune.space import Categorical, Float, Repeat, SearchSpace, Switch, Value
 from nas_tune.space.canonical import canonical_form
 from tests.space.cells import Cells
@@ -155,6 +156,22 @@ def test_a_sum_that_enters_a_concatenation_is_not_its_terms() -> None:
     renamed = graph_of("i>a i>b a>skip b>skip skip>concat i>concat concat>o", skip="skip", concat="concat")
 
     assert canonical_form(summed) == canonical_form(renamed) != canonical_form(apart)
+
+
+def test_a_sum_passed_on_is_the_sum_itself_whichever_is_written_first() -> None:
+    names = {"sum": "sum", "skip": "skip", "concat": "concat"}
+    edges = "i>a i>b a>sum b>sum sum>skip sum>concat skip>concat concat>o"
+    backwards = "concat>o skip>concat sum>concat sum>skip b>sum a>sum i>b i>a"
+    twice = "i>a i>b a>sum b>sum sum>concat sum>concat concat>o"
+
+    forms = [canonical_form(graph_of(written, **names)) for written in (edges, backwards, twice)]
+
+    assert forms[0] == forms[1] == forms[2]
+
+
+def test_a_graph_with_a_cycle_is_refused() -> None:
+    with pytest.raises(ArchitectureError, match="The graph has a cycle, so nothing in it can be computed first"):
+        canonical_form(graph_of("i>a a>b b>a b>o"))
 
 
 def test_attributes_of_nodes_and_of_the_graph_tell_networks_apart() -> None:

@@ -41,6 +41,14 @@ class OneHotEncoding:
                 self.columns += _columns(name, parameter)
         self.width = len(self.columns)
 
+    def places(self, name: str) -> range:
+        """Return the columns of a parameter, none for one that leaves no choice."""
+        if name not in self._start:
+            return range(0)
+        parameter = self.space.parameters()[name]
+        width = 1 if isinstance(parameter, Numeric) else len(parameter.values)
+        return range(self._start[name], self._start[name] + width)
+
     def encode(self, architecture: Mapping[str, Value]) -> NDArray[np.float64]:
         """Return the vector of an architecture, shape `(width,)`."""
         vector = np.zeros(self.width)
@@ -56,9 +64,8 @@ class OneHotEncoding:
     def mask(self, architecture: Mapping[str, Value]) -> NDArray[np.bool_]:
         """Return which columns belong to active parameters, shape `(width,)`."""
         mask = np.zeros(self.width, dtype=bool)
-        for name, parameter in decisions(self.space, architecture).items():
-            width = 1 if isinstance(parameter, Numeric) else len(parameter.values)
-            mask[self._start[name] : self._start[name] + width] = True
+        for name in decisions(self.space, architecture):
+            mask[self.places(name)] = True
         return mask
 
     def decode(self, vector: NDArray[np.float64]) -> Architecture:

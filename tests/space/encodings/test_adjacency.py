@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import networkx as nx
 import numpy as np
 import pytest
 
 from nas_tune.errors import SpaceError
-from nas_tune.space import Categorical, Float, Repeat, SearchSpace
+from nas_tune.space import Categorical, Float, Integer, Repeat, SearchSpace, Subset, Switch, Value
 from nas_tune.space.encodings.adjacency import AdjacencyEncoding
-from tests.space.cells import Cells
+from tests.space.cells import Cells, TwoCells
 
 
-def test_a_chain_is_its_edges_and_one_op_per_node() -> None:
-    space = SearchSpace({"first": Categorical("conv", "pool"), "lr": Float(0, 1)})
+def test_a_chain_is_its_edges_one_op_per_node_and_its_numbers() -> None:
+    space = SearchSpace({"first": Categorical("conv", "pool"), "lr": Float(0, 2), "last": Categorical("conv")})
     encoding = AdjacencyEncoding(space)
 
     vector = space.encode({"first": "pool", "lr": 0.5}, "adjacency")
 
     assert encoding.operations == ("input", "output", "conv", "pool")
-    adjacency, kinds = vector[:6], vector[6:].reshape(4, 4)
-    assert adjacency.tolist() == [1, 0, 0, 1, 0, 0]  # 0-1 and 1-2 of the pairs 01, 02, 03, 12, 13, 23
-    assert kinds.tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+    adjacency, kinds, numbers = vector[:6], vector[6:22].reshape(4, 4), vector[22:]
+    assert adjacency.tolist() == [1, 0, 0, 1, 0, 1]  # 0-1, 1-2 and 2-3 of the pairs 01, 02, 03, 12, 13, 23
+    assert kinds.tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]]
+    assert numbers.tolist() == [0.25]
+
+
+def test_what_a_graph_does_not_show_tells_vectors_apart() -> None:
+    conv = SearchSpace({"k": Categorical(3, 5), "width": Integer(8, 16)})
+    branches = Switch({"conv": conv, "skip": SearchSpace({})})
+    space = SearchSpace({"deep": Repeat(branches, 1, 2), "ins": Subset("abc", 2), "r": Integer(1, 3)})
+    rng = np.random.default_rng(0)
+    drawn = {space.sample(rng) for _ in range(300)}
+
+    for kind in ("adjacency", "path"):
+        vectors = {space.encode(architecture, kind).tobytes() for architecture in drawn}
+        assert len(vectors) == len(drawn)
+        assert space.encoding(kind).width == len(space.encode(next(iter(drawn)), kind))
 
 
 def test_different_cells_have_different_vectors_of_one_width() -> None:
@@ -60,6 +76,44 @@ def test_nested_and_repeated_cells_fit(space: SearchSpace) -> None:
     vectors = [space.encode(space.sample(rng), "adjacency") for _ in range(50)]
 
     assert {vector.shape for vector in vectors} == {(AdjacencyEncoding(space).width,)}
+
+
+def test_cells_of_two_inputs_with_sums_and_concatenations_fit_and_differ() -> None:
+    alone, joint = TwoCells(), SearchSpace({"stem": Categorical("conv", "pool"), "net": TwoCells(), "lr": Float(0, 1)})
+    rng = np.random.default_rng(0)
+
+    for space in (alone, joint):
+        encoding = AdjacencyEncoding(space)
+        drawn = {space.sample(rng) for _ in range(200)}
+        assert len({encoding.encode(architecture).tobytes() for architecture in drawn}) == len(drawn)
+        assert {"input_0", "input_1", "sum", "concat"} < set(encoding.operations)
+        assert not {"input_0,input_1", "input_0,node_0"} & set(encoding.operations)
+
+
+def test_a_space_says_how_large_its_graphs_are_and_what_they_hold() -> None:
+    class Doubled(SearchSpace):
+        """Every operation comes with a normalisation."""
+
+        def graph(self, architecture: Mapping[str, Value]) -> nx.DiGraph[str]:
+            graph: nx.DiGraph[str] = nx.DiGraph()
+            nodes = {"i": "input", "a": f"big_{architecture['op']}", "n": "norm", "b": "norm", "o": "output"}
+            graph.add_nodes_from((name, {"op": op}) for name, op in nodes.items())
+            nx.add_path(graph, nodes)
+            return graph
+
+        def graph_nodes(self) -> int:
+            return 5
+
+        def graph_choices(self) -> tuple[str, ...]:
+            return ("big_conv", "big_pool", "norm")
+
+    space = Doubled({"op": Categorical("conv", "pool")})
+
+    assert AdjacencyEncoding(space).operations == ("input", "output", "sum", "concat", "big_conv", "big_pool", "norm")
+    assert space.encode({"op": "conv"}, "adjacency").shape == (10 + 5 * 7,)
+    nested = SearchSpace({"net": space, "lr": Float(0, 1)})
+    assert AdjacencyEncoding(nested).max_nodes == 2 + 5
+    assert "big_pool" in AdjacencyEncoding(nested).operations and "pool" not in AdjacencyEncoding(nested).operations
 
 
 def test_a_graph_with_ops_or_nodes_beyond_the_space_is_refused() -> None:
