@@ -22,6 +22,10 @@ class InfeasibleError(SpaceError):
     """No architecture satisfies the constraints of a space, or none was found."""
 
 
+class SizeError(SpaceError):
+    """A size of a network is given in a form, or of a kind, that it cannot have."""
+
+
 class TaskError(NasTuneError, ValueError):
     """A task cannot be built, or does not fit a network."""
 
@@ -40,6 +44,14 @@ class StudyError(NasTuneError, ValueError):
 
 class SamplerError(NasTuneError, ValueError):
     """An argument of a sampler is out of its range."""
+
+
+class LatencyError(NasTuneError, ValueError):
+    """A latency cannot be measured, or a table of latencies cannot be read or does not fit."""
+
+
+class MissingLatencyError(NasTuneError, LookupError):
+    """What was never measured is asked for its latency."""
 
 
 class MissingDataError(NasTuneError, FileNotFoundError):

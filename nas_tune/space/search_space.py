@@ -7,14 +7,14 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
 from nas_tune.errors import ArchitectureError, InfeasibleError, SpaceError, unknown_name
 from nas_tune.space import variation, walks
 from nas_tune.space.architecture import Architecture, values_from_json
-from nas_tune.space.constraint import Constraint, record
+from nas_tune.space.constraint import Condition, condition, record
 from nas_tune.space.node import Choose, Node, Value, check_keys, join
 from nas_tune.space.signature import describe
 
@@ -52,7 +52,7 @@ class SearchSpace(Node):
             if not isinstance(node, Node):
                 raise SpaceError(f"SearchSpace: '{key}' is {node!r}; give a node such as Categorical(...).")
         self.nodes: dict[str, Node] = dict(nodes)
-        self.constraints: tuple[Constraint, ...] = ()
+        self.constraints: tuple[Condition, ...] = ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.nodes!r})"
@@ -95,12 +95,12 @@ class SearchSpace(Node):
         for node in self.nodes.values():
             yield from node.reasons()
 
-    def violations(self, name: str, values: Mapping[str, Value]) -> Iterator[str]:
+    def excesses(self, name: str, values: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
         if self.constraints:
             inside = self._inside(name, values)
-            yield from (constraint.reason for constraint in self.constraints if not constraint.predicate(inside))
-        for key, node in self.nodes.items():
-            yield from node.violations(join(name, key), values)
+            yield from ((constraint.reason, constraint.excess(inside)) for constraint in self.constraints)
+        for key, node in self.nodes.items() if self._constrained_inside else ():
+            yield from node.excesses(join(name, key), values)
 
     def canonical(self, name: str, values: Mapping[str, Value]) -> object:
         if type(self).graph is not SearchSpace.graph:
@@ -111,6 +111,8 @@ class SearchSpace(Node):
 
     @staticmethod
     def _inside(name: str, values: Mapping[str, Value]) -> Architecture:
+        if not name and isinstance(values, Architecture):
+            return values
         start = join(name, "") if name else ""
         return Architecture({full[len(start) :]: v for full, v in values.items() if full.startswith(start)})
 
@@ -137,7 +139,9 @@ class SearchSpace(Node):
     def suggest(self, trial: optuna.trial.BaseTrial, prefix: str = "") -> Architecture:
         """Ask a trial for the active parameters and return the architecture.
 
-        Every constraint is recorded through `trial.set_constraint` (0 met, 1 broken).
+        Every constraint is recorded through `trial.set_constraint`: above 0 where it is broken, for a bound by how far
+        (as a share of it), for a plain function 1. TPE learns from pruned trials how infeasible they were; NSGA-II
+        and the GP sampler learn from complete ones alone, for them catch `TrialPruned` and return the worst value.
 
         Args:
             trial: A running, frozen or fixed Optuna trial.
@@ -148,9 +152,9 @@ class SearchSpace(Node):
         """
         architecture = self._suggest(trial, prefix)
         if self.constrained():
-            broken = list(self.violations("", architecture))
-            record(trial, self.reasons(), broken)
-            if broken:
+            excesses = list(self.excesses("", architecture))
+            record(trial, self.reasons(), excesses)
+            if broken := [reason for reason, excess in excesses if excess > 0]:
                 import optuna
 
                 raise optuna.TrialPruned(f"Infeasible architecture: {'; '.join(broken)}.")
@@ -225,7 +229,7 @@ class SearchSpace(Node):
         Raises:
             InfeasibleError: 10,000 draws in a row broke a constraint.
         """
-        return self._feasible(lambda: walks.follow(self, lambda _, p, weights: walks.draw(p, weights, rng)))
+        return self._feasible(lambda: walks.sample(self, rng))
 
     def mutate(self, architecture: Mapping[str, Value], rng: Generator) -> Architecture:
         """Change one decision to another value; decisions that this opens are drawn, the others stay.
@@ -238,18 +242,8 @@ class SearchSpace(Node):
             InfeasibleError: No feasible mutant was found.
         """
         parent = self._own(architecture)
-        start: Mapping[str, Value] = parent
-        tries = 0
-
-        def mutant() -> dict[str, Value]:
-            nonlocal start, tries
-            tries += 1
-            child = variation.mutate(self, start, rng)
-            if tries % 100 == 0:
-                start = child
-            return child
-
-        return self._feasible(mutant, parent)
+        mutants = variation.mutants(self, parent, rng)
+        return self._feasible(lambda: next(mutants), parent)
 
     def crossover(self, a: Mapping[str, Value], b: Mapping[str, Value], rng: Generator) -> Architecture:
         """Take every decision from one of two parents with equal chance.
@@ -317,20 +311,18 @@ class SearchSpace(Node):
             if not self.constrained() or not any(self.violations("", architecture)):
                 yield architecture
 
-    def where(self, predicate: Callable[[Architecture], bool], reason: str) -> Self:
+    def where(self, predicate: Condition | Callable[[Architecture], bool], reason: str | None = None) -> Self:
         """Return this space with a constraint: only architectures for which `predicate` is true.
 
         Args:
-            predicate: Judges an architecture of this space, without side effects.
-            reason: What the constraint demands, for errors and for the study, such as ``"at most 600 M MACs"``.
+            predicate: A condition such as ``cost.macs < 600e6``, or what judges an architecture without side effects.
+            reason: What is demanded, for errors and for the study; a condition says it itself.
 
         Raises:
-            SpaceError: `predicate` is no function.
+            SpaceError: `predicate` is no function, or a plain function comes without a reason.
         """
-        if not callable(predicate):
-            raise SpaceError(f"where: `predicate` is {predicate!r}; give a function from architecture to bool.")
         narrowed = copy.copy(self)
-        narrowed.constraints = (*self.constraints, Constraint(predicate, reason))
+        narrowed.constraints = (*self.constraints, condition(predicate, reason))
         return narrowed
 
     # Other readings.
@@ -345,6 +337,18 @@ class SearchSpace(Node):
         from nas_tune.space.graphs import chain
 
         return chain(self, self.architecture(architecture))
+
+    def graph_nodes(self) -> int:
+        """Return how many nodes a graph can have; override it beside `graph` if that is above a node a parameter."""
+        from nas_tune.space.graphs import most_nodes
+
+        return most_nodes(self)
+
+    def graph_choices(self) -> Iterable[str]:
+        """Return the ops that graphs choose between; override it beside `graph` if they are other than the values."""
+        from nas_tune.space.graphs import declared_choices
+
+        return declared_choices(self)
 
     def canonical_key(self, architecture: Mapping[str, Value]) -> str:
         """Return a sha256 that is equal only for equal networks with equal hyperparameters.
@@ -393,4 +397,4 @@ class SearchSpace(Node):
 def _define(space: SearchSpace, prefix: str, trial: optuna.trial.Trial) -> None:
     architecture = space._suggest(trial, prefix)
     if space.constrained():
-        record(trial, space.reasons(), list(space.violations("", architecture)))
+        record(trial, space.reasons(), space.excesses("", architecture))
