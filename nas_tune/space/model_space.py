@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import functools
-import operator
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 from nas_tune.errors import SpaceError, unknown_name
 from nas_tune.space.architecture import Architecture
-from nas_tune.space.node import Node, Value, find
+from nas_tune.space.node import Node, Value, find, whole
 from nas_tune.space.nodes import Repeat, Subset
-from nas_tune.space.parameters import Parameter
+from nas_tune.space.parameters import Categorical, Parameter
 from nas_tune.space.search_space import SearchSpace
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
+    from nas_tune.costs import CostModel
+    from nas_tune.space.elastic import Elastic, Size
     from nas_tune.supernet import SuperNet
+
+T = TypeVar("T")
 
 Options: TypeAlias = (
     "Mapping[Value, Callable[[], nn.Module]] | Mapping[str, Callable[[], nn.Module]] | Callable[[Value], nn.Module]"
@@ -43,16 +46,36 @@ class Chooser(Protocol):
         """Yield the paths of the copies of the `Repeat` at `name`."""
         ...
 
-    def copies(self, name: str, make: Callable[[str], nn.Module]) -> list[nn.Module]:
-        """Return a module per copy of the `Repeat` at `name`, each made from its path; each keeps its input's shape."""
+    def copies(self, name: str | Size, make: Callable[[str], nn.Module]) -> list[nn.Module]:
+        """Return a module per copy, each made from its path; copies beyond the fewest keep their input's shape.
+
+        `name` is a `Repeat`, a depth (`Integer` or `Categorical` of whole numbers), or a number as `value` and
+        `derive` return it. The paths are ``name.0``, ``name.1``, ..., of a plain number ``0``, ``1``, ...
+        """
         ...
 
-    def inputs(self, name: str) -> Callable[[Sequence[Tensor]], Tensor]:
-        """Return what sums the tensors that the `Subset` at `name` chooses; one tensor per item, of equal shape."""
+    def inputs(self, name: str, make: Callable[[Value], nn.Module] | None = None) -> nn.Module:
+        """Return what sums the tensors that the `Subset` (or `Categorical`, one of them) at `name` chooses.
+
+        It is called with one tensor per item. `make(item)` is the part on the way from an item; without it the
+        tensors are summed as they are. What arrives has equal shapes.
+        """
         ...
 
-    def value(self, name: str) -> Value:
-        """Return the value of `name` itself; only a network that is built has one, a super-net holds them all."""
+    def value(self, name: str) -> Any:
+        """Return the value of `name` itself; in a super-net, which holds them all, an `Elastic` of the number.
+
+        The layers of `nas_tune.supernet.elastic` take either.
+        """
+        ...
+
+    def derive(
+        self, function: Callable[[Architecture], T], largest: T, *, parameter: str | None = None
+    ) -> T | Elastic[T]:
+        """Return what a pure function makes of the whole architecture; in a super-net an `Elastic` of it.
+
+        `largest` is the value that needs the most room. A function that reads a single parameter says so by its name.
+        """
         ...
 
 
@@ -82,6 +105,22 @@ class ModelSpace(SearchSpace):
 
         return SuperNet(self)
 
+    def cost(self, input_shape: Sequence[int]) -> CostModel:
+        """Return the analytic costs of this space's networks on one image.
+
+        ``cost(architecture)`` is what `nas_tune.costs.profile` measures of the built network, read off tables; and
+        ``space.where(cost.macs < 600e6)`` keeps the architectures below a bound.
+
+        Args:
+            input_shape: Shape of one sample without the batch, for example ``(C, H, W)``.
+
+        Raises:
+            TaskError: The networks cannot run on an input of this shape.
+        """
+        from nas_tune.supernet.tracing import cost_model
+
+        return cost_model(self, input_shape)
+
 
 class Builder:
     """The chooser behind `build`."""
@@ -96,20 +135,29 @@ class Builder:
     def items(self, name: str) -> Iterator[str]:
         return part(self.space, name, Repeat).items(name, self._active(f"{name}.length"))
 
-    def copies(self, name: str, make: Callable[[str], nn.Module]) -> list[nn.Module]:
-        return [make(item) for item in self.items(name)]
+    def copies(self, name: str | Size, make: Callable[[str], nn.Module]) -> list[nn.Module]:
+        if isinstance(name, str):
+            _, length = copied(self.space, name)
+            return [make(f"{name}.{i}") for i in range(whole(name, "depth", self._active(length)))]
+        return [make(str(i)) for i in range(whole("choose.copies", "name", name))]
 
-    def inputs(self, name: str) -> Callable[[Sequence[Tensor]], Tensor]:
-        subset = part(self.space, name, Subset)
+    def inputs(self, name: str, make: Callable[[Value], nn.Module] | None = None) -> nn.Module:
+        from nas_tune.supernet.choices import ChosenInputs
+
+        items, read = input_items(self.space, name)
         try:
-            chosen = subset.chosen(name, self.architecture)
+            chosen = read(self.architecture)
         except KeyError:
             raise self._inactive(name) from None
-        return SumOfInputs(name, len(subset.items), tuple(subset.items.index(item) for item in chosen))
+        parts = [] if make is None else [make(item) for item in chosen]
+        return ChosenInputs(name, len(items), tuple(items.index(item) for item in chosen), parts)
 
     def value(self, name: str) -> Value:
         parameter(self.space, name)
         return self._active(name)
+
+    def derive(self, function: Callable[[Architecture], T], largest: T, *, parameter: str | None = None) -> T:
+        return function(self.architecture)
 
     def _active(self, name: str) -> Value:
         if name not in self.architecture:
@@ -123,32 +171,40 @@ class Builder:
         )
 
 
-class SumOfInputs:
-    """Sums the tensors at fixed places of a sequence of `count`."""
-
-    def __init__(self, name: str, count: int, places: tuple[int, ...]) -> None:
-        self.name, self.count, self.places = name, count, places
-
-    def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
-        check_inputs(self.name, self.count, inputs)
-        return sum_at(inputs, self.places)
-
-
-def check_inputs(name: str, count: int, inputs: Sequence[Tensor]) -> None:
-    """Check that the subset `name` of `count` items is given a tensor for each.
+def copied(space: ModelSpace, name: str) -> tuple[tuple[int, ...], str]:
+    """Return the possible numbers of copies of the `Repeat` or depth at `name`, and the parameter that decides it.
 
     Raises:
-        SpaceError: It is given more or fewer.
+        SpaceError: The path leads to something else, or to a depth with a value that is no whole number.
     """
-    if len(inputs) != count:
-        raise SpaceError(f"`{name}` chooses among {count} inputs, but `network` gives it {len(inputs)} tensors.")
+    node = find(space, name)
+    if isinstance(node, Repeat):
+        return tuple(range(node.low, node.high + 1)), f"{name}.length"
+    if isinstance(node, Parameter) and node.values:
+        return tuple(whole(f"the depth `{name}`", "value", value) for value in node.values), name
+    raise SpaceError(f"`{name}` is {node!r}, not a Repeat and not a number of copies.")
 
 
-def sum_at(inputs: Sequence[Tensor], places: Sequence[int]) -> Tensor:
-    """Return the sum of the tensors at some places, zeros when there is none."""
-    if not places:
-        return inputs[0].new_zeros(inputs[0].shape)
-    return functools.reduce(operator.add, (inputs[i] for i in places))
+def input_items(
+    space: ModelSpace, name: str
+) -> tuple[tuple[Value, ...], Callable[[Mapping[str, Value]], tuple[Value, ...]]]:
+    """Return the items of the `Subset` or `Categorical` at `name`, and what reads the chosen ones.
+
+    The reader raises `KeyError` where the architecture does not decide it.
+
+    Raises:
+        SpaceError: The path leads to something else.
+    """
+    node = find(space, name)
+    if isinstance(node, Subset):
+        return node.items, functools.partial(node.chosen, name)
+    if isinstance(node, Categorical):
+        return node.values, functools.partial(_single, name)
+    raise SpaceError(f"`{name}` is {node!r}, not a Subset and not a Categorical.")
+
+
+def _single(name: str, values: Mapping[str, Value]) -> tuple[Value, ...]:
+    return (values[name],)
 
 
 def candidates(space: ModelSpace, name: str, options: Options) -> dict[Value, Callable[[], nn.Module]]:

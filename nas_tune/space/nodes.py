@@ -69,9 +69,9 @@ class Switch(Node):
     def reasons(self) -> Iterator[str]:
         return itertools.chain.from_iterable(branch.reasons() for branch in self.branches.values())
 
-    def violations(self, name: str, values: Mapping[str, Value]) -> Iterator[str]:
+    def excesses(self, name: str, values: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
         chosen = str(values[name])
-        return self.branches[chosen].violations(join(name, chosen), values)
+        return self.branches[chosen].excesses(join(name, chosen), values)
 
     def canonical(self, name: str, values: Mapping[str, Value]) -> object:
         chosen = str(values[name])
@@ -138,9 +138,9 @@ class Repeat(Node):
     def reasons(self) -> Iterator[str]:
         return self.node.reasons()
 
-    def violations(self, name: str, values: Mapping[str, Value]) -> Iterator[str]:
+    def excesses(self, name: str, values: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
         for item in self.items(name, values[join(name, "length")]):
-            yield from self.node.violations(item, values)
+            yield from self.node.excesses(item, values)
 
     def canonical(self, name: str, values: Mapping[str, Value]) -> object:
         return [self.node.canonical(item, values) for item in self.items(name, values[join(name, "length")])]
@@ -150,66 +150,106 @@ class Subset(Node):
     """`k` of the `items`, for example the inputs of a cell's node.
 
     Up to 128 combinations it is one categorical parameter whose values read like ``"0,2"``. With more it is asked for
-    item by item, a boolean `<name>.<item>` for each item whose membership is still open. `chosen` reads either form.
+    item by item, a boolean `<name>.<item>` for each item whose membership is still open (`<name>.<item>.taken` when
+    there is `each`). `chosen` reads either form.
 
     Args:
         items: What is chosen from; their `str` forms are all different and hold no ``, . /``.
         k: How many are chosen.
+        each: What every chosen item has of its own, under `<name>.<item>`, such as the operation on its edge.
 
     Raises:
-        SpaceError: `k` is not between 0 and the number of items, or the items have no distinct names.
+        SpaceError: `k` is not between 0 and the number of items, the items have no distinct names, or with more than
+            128 combinations `each` has a part named `taken`.
     """
 
-    def __init__(self, items: Sequence[Value], k: int) -> None:
-        self.items, self.k = tuple(items), whole("Subset", "k", k)
+    def __init__(self, items: Sequence[Value], k: int, each: Node | None = None) -> None:
+        self.items, self.k, self.each = tuple(items), whole("Subset", "k", k), each
         self._names = tuple(map(str, self.items))
         if len(set(self._names)) != len(self._names) or any(not n or set(n) & set(",./") for n in self._names):
             raise SpaceError(f"Subset: the items {self.items} need different names without ',', '.' and '/'.")
         if not 0 <= k <= len(self.items):
             raise SpaceError(f"Subset: `k` is {k}, but there are {len(self.items)} items.")
+        if each is not None and not isinstance(each, Node):
+            raise SpaceError(f"Subset: `each` is {each!r}; give a node such as Categorical(...).")
         self.choice: Categorical | None = None
-        if self.weight() <= MOST_COMBINATIONS:
-            self.choice = Categorical(*map(",".join, itertools.combinations(self._names, k)))
+        self._taken: dict[Value, tuple[str, ...]] = {}
+        if math.comb(len(self.items), self.k) <= MOST_COMBINATIONS:
+            self._taken = {",".join(taken): taken for taken in itertools.combinations(self._names, k)}
+            self.choice = Categorical(*self._taken)
+        elif each is not None and any(name.split(".")[1:2] == ["taken"] for name, _ in each.declared("item")):
+            raise SpaceError("Subset: the name 'taken' in `each` is that of an item's membership; choose another.")
         self.membership = Categorical(False, True)
 
     def __repr__(self) -> str:
-        return f"Subset({list(self.items)}, {self.k})"
+        each = f", {self.each!r}" if self.each is not None else ""
+        return f"Subset({list(self.items)}, {self.k}{each})"
 
     def walk(self, name: str, choose: Choose) -> None:
+        taken = self._walk_items(name, choose)
+        if self.each is not None:
+            for item in taken:
+                self.each.walk(join(name, item), choose)
+
+    def _walk_items(self, name: str, choose: Choose) -> Sequence[str]:
         if self.choice is not None:
-            choose(name, self.choice, None)
-            return
-        open_places = self.k
+            return self._taken[choose(name, self.choice, None)]
+        taken: list[str] = []
         for i, item in enumerate(self._names):
-            left = len(self._names) - i
-            if 0 < open_places < left:
-                # of C(left, open) subsets the share open / left holds this item
-                taken = choose(join(name, item), self.membership, (left - open_places, open_places))
-                open_places -= bool(taken)
-            elif open_places == left:
-                return
+            left, open_places = len(self._names) - i, self.k - len(taken)
+            if open_places == left:
+                return [*taken, *self._names[i:]]
+            # of C(left, open) subsets the share open / left holds this item
+            if open_places and choose(self._member(name, item), self.membership, (left - open_places, open_places)):
+                taken.append(item)
+        return taken
+
+    def _member(self, name: str, item: str) -> str:
+        return join(name, item) if self.each is None else join(join(name, item), "taken")
 
     def chosen(self, name: str, values: Mapping[str, Value]) -> tuple[Value, ...]:
         """Return the chosen items in their order, given the values of an architecture."""
         if self.choice is not None:
-            taken = str(values[name]).split(",") if self.k else []
+            taken = self._taken[values[name]]
             return tuple(item for item, label in zip(self.items, self._names, strict=True) if label in taken)
         found: list[Value] = []
         for i, (item, label) in enumerate(zip(self.items, self._names, strict=True)):
             forced = self.k - len(found) == len(self.items) - i
-            if forced or (len(found) < self.k and values[join(name, label)]):
+            if forced or (len(found) < self.k and values[self._member(name, label)]):
                 found.append(item)
         return tuple(found)
 
     def weight(self) -> int:
-        return math.comb(len(self.items), self.k)
+        inside = 1 if self.each is None else self.each.weight()
+        return int(math.comb(len(self.items), self.k) * inside**self.k)
 
     def declared(self, name: str) -> Iterator[tuple[str, Parameter]]:
         if self.choice is not None:
             yield name, self.choice
-        else:
-            for item in self._names[:-1]:
-                yield join(name, item), self.membership
+        for place, item in enumerate(self._names):
+            if self.choice is None and place < len(self._names) - 1:
+                yield self._member(name, item), self.membership
+            if self.each is not None and self.k:
+                yield from self.each.declared(join(name, item))
+
+    def child(self, key: str) -> Node:
+        if self.each is None or key not in self._names:
+            raise KeyError(key)
+        return self.each
+
+    def constrained(self) -> bool:
+        return self.each is not None and self.each.constrained()
+
+    def reasons(self) -> Iterator[str]:
+        return self.each.reasons() if self.each is not None else iter(())
+
+    def excesses(self, name: str, values: Mapping[str, Value]) -> Iterator[tuple[str, float]]:
+        if self.each is not None and self.each.constrained():
+            for item in self.chosen(name, values):
+                yield from self.each.excesses(join(name, item), values)
 
     def canonical(self, name: str, values: Mapping[str, Value]) -> object:
-        return list(self.chosen(name, values))
+        chosen = self.chosen(name, values)
+        if self.each is None:
+            return list(chosen)
+        return [[item, self.each.canonical(join(name, item), values)] for item in chosen]

@@ -2,6 +2,7 @@
 
 from nas_tune.supernet.batch_norm import recalibrate_batch_norm
 from nas_tune.supernet.choices import InputChoice, LayerChoice
+from nas_tune.supernet.elastic.sorting import sort_channels
 from nas_tune.supernet.evaluation import Judge
 from nas_tune.supernet.paths import Path, Paths, UniformPaths
 from nas_tune.supernet.supernet import SuperNet
@@ -19,4 +20,5 @@ __all__ = [
     "SuperNetTrainer",
     "UniformPaths",
     "recalibrate_batch_norm",
+    "sort_channels",
 ]

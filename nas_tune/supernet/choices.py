@@ -5,28 +5,36 @@ Each reads the current selection: an index runs one candidate alone, a weight ve
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from nas_tune.errors import ArchitectureError
+from nas_tune.errors import ArchitectureError, SpaceError
 from nas_tune.space import Value
-from nas_tune.space.model_space import check_inputs, sum_at
-from nas_tune.supernet.selection import Selection, current
+from nas_tune.space.elastic import Elastic
+from nas_tune.supernet.selection import Everything, Selection, current, resolved
 
 
 class Gate(NamedTuple):
-    """One `Repeat` around a choice: the name of its length, its fewest and most copies, and the place of the copy."""
+    """What decides whether a copy is there: a parameter, its numbers of copies, and the place of this copy."""
 
     length: str
-    low: int
-    high: int
+    counts: tuple[int, ...]
     place: int
 
 
-Gates: TypeAlias = tuple[Gate, ...]
+class DerivedGate(NamedTuple):
+    """What decides whether a copy is there: a number that follows from the architecture, and the place of this copy."""
+
+    length: Elastic[int]
+    place: int
+
+
+Gates: TypeAlias = "tuple[Gate | DerivedGate, ...]"
 """The repeats around a choice, the outermost first."""
 
 
@@ -65,6 +73,8 @@ class LayerChoice(nn.Module):
         return selected(selection, self.name, len(self.values))
 
     def _mix(self, x: Tensor, selection: Selection) -> Tensor:
+        if isinstance(selection, Everything):
+            return last([lambda op=op: op(x) for op in self.candidates])  # type: ignore[misc]
         weights = self.selected(selection)
         if isinstance(weights, int):
             chosen: Tensor = self.candidates[weights](x)
@@ -76,35 +86,104 @@ class LayerChoice(nn.Module):
 
 
 class InputChoice(nn.Module):
-    """Sums the chosen ones of several tensors of equal shape: a `Subset` of the inputs.
+    """Sums the chosen ones of several tensors, each by the part on its way.
 
     A soft selection gives every input a weight, shape `(number of items,)`.
 
     Args:
-        name: Dotted name of the subset.
+        name: Dotted name of the subset, or of the categorical that chooses one.
         count: Number of its items.
         chosen: Reads the places of the chosen items out of a hard selection; raises `KeyError` where it lacks one.
+        parts: A module per item, or none where the tensors are summed as they are.
     """
 
-    def __init__(self, name: str, count: int, chosen: Callable[[Selection], Sequence[int]]) -> None:
+    def __init__(
+        self, name: str, count: int, chosen: Callable[[Selection], Sequence[int]], parts: Sequence[nn.Module] = ()
+    ) -> None:
         super().__init__()
         self.name, self.count, self.chosen = name, count, chosen
+        self.parts = nn.ModuleList(parts)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         check_inputs(self.name, self.count, inputs)
         selection = current()
+        if isinstance(selection, Everything):
+            return last([lambda i=i: self._term(inputs, i) for i in range(self.count)])  # type: ignore[misc]
         if isinstance(selection.get(self.name), Tensor):
             weights = selected(selection, self.name, self.count)
             assert isinstance(weights, Tensor)
-            return weighted_sum(weights, [lambda x=x: x for x in inputs])  # type: ignore[misc]
+            return weighted_sum(weights, [lambda i=i: self._term(inputs, i) for i in range(self.count)])  # type: ignore[misc]
+        places = self.places(selection)
+        if not places:
+            return inputs[0].new_zeros(inputs[0].shape)
+        return add([self._term(inputs, place) for place in places])
+
+    def _term(self, inputs: Sequence[Tensor], place: int) -> Tensor:
+        if not self.parts:
+            return inputs[place]
+        term: Tensor = self.parts[place](inputs[place])
+        return term
+
+    def places(self, selection: Selection) -> Sequence[int]:
+        """Return the places of the chosen items under a hard selection.
+
+        Raises:
+            ArchitectureError: It does not decide them.
+        """
         try:
-            places = self.chosen(selection)
+            return self.chosen(selection)
         except KeyError:
             raise _silent(self.name, self.count) from None
-        return sum_at(inputs, places)
 
     def extra_repr(self) -> str:
         return f"name={self.name!r}, count={self.count}"
+
+
+class ChosenInputs(nn.Module):
+    """What an `InputChoice` is in a network that is built: the sum of the tensors at fixed places, by their parts.
+
+    Args:
+        name: Dotted name of the decision.
+        count: Number of its items.
+        places: The chosen ones.
+        parts: The part of each chosen one, or none.
+    """
+
+    def __init__(self, name: str, count: int, places: Sequence[int], parts: Sequence[nn.Module] = ()) -> None:
+        super().__init__()
+        self.name, self.count, self.places = name, count, tuple(places)
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        check_inputs(self.name, self.count, inputs)
+        if not self.places:
+            return inputs[0].new_zeros(inputs[0].shape)
+        if not self.parts:
+            return add([inputs[place] for place in self.places])
+        return add([part(inputs[place]) for place, part in zip(self.places, self.parts, strict=True)])
+
+    def extra_repr(self) -> str:
+        return f"name={self.name!r}, places={self.places}"
+
+
+def check_inputs(name: str, count: int, inputs: Sequence[Tensor]) -> None:
+    """Check that the decision `name` of `count` items is given a tensor for each.
+
+    Raises:
+        SpaceError: It is given more or fewer.
+    """
+    if len(inputs) != count:
+        raise SpaceError(f"`{name}` chooses among {count} inputs, but `network` gives it {len(inputs)} tensors.")
+
+
+def last(terms: Sequence[Callable[[], Tensor]]) -> Tensor:
+    """Compute every term and return the last."""
+    return [term() for term in terms][-1]
+
+
+def add(terms: Sequence[Tensor]) -> Tensor:
+    """Return the sum of one tensor or more."""
+    return functools.reduce(operator.add, terms)
 
 
 class OptionalCopy(nn.Module):
@@ -136,14 +215,20 @@ def activity(gates: Gates, selection: Selection) -> bool | Tensor:
 
     A weight of exactly 0 or 1 that needs no gradient is a plain no or yes, so that an absent copy is not run.
     """
+    if isinstance(selection, Everything):
+        return True
     total: Tensor | None = None
     for gate in gates:
-        length = selected(selection, gate.length, gate.high - gate.low + 1)
-        if isinstance(length, int):
-            if gate.low + length <= gate.place:
+        if isinstance(gate, DerivedGate):
+            if resolved(gate.length, selection) <= gate.place:
                 return False
-        elif gate.place >= gate.low:
-            longer = length[gate.place - gate.low + 1 :].sum()
+            continue
+        length = selected(selection, gate.length, len(gate.counts))
+        if isinstance(length, int):
+            if gate.counts[length] <= gate.place:
+                return False
+        elif gate.place >= min(gate.counts):
+            longer = length[[i for i, count in enumerate(gate.counts) if count > gate.place]].sum()
             total = longer if total is None else total * longer
     if total is None:
         return True

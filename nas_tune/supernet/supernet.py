@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from nas_tune.errors import ArchitectureError, SpaceError, unknown_name
-from nas_tune.space import Architecture, ModelSpace, Repeat, SearchSpace, Subset, Switch, Value
-from nas_tune.space.model_space import Builder, candidates, parameter, part
-from nas_tune.space.node import find, plain
+from nas_tune.space import Architecture, ModelSpace, Value
+from nas_tune.space.elastic import Elastic
+from nas_tune.space.model_space import Builder
+from nas_tune.space.node import plain
 from nas_tune.space.walks import enumerate_values
-from nas_tune.supernet.choices import Gate, Gates, InputChoice, LayerChoice, OptionalCopy, activity
-from nas_tune.supernet.selection import Selection, hard, selecting
-
-if TYPE_CHECKING:
-    from nas_tune.space.model_space import Options
+from nas_tune.supernet.choices import ChosenInputs, InputChoice, LayerChoice, OptionalCopy, activity
+from nas_tune.supernet.elastic.module import ElasticModule
+from nas_tune.supernet.selection import Selection, hard, mixed, selecting
+from nas_tune.supernet.sharer import Sharer
 
 
 class SuperNet(nn.Module):
@@ -43,7 +42,7 @@ class SuperNet(nn.Module):
         self.space = space
         self._known = space.parameters()
         self._fixed = {name: 0 for name, parameter in self._known.items() if parameter.fixed}
-        self.network = space.network(_Sharer(space))
+        self.network = _shared(space)
         self._subsets = {m.name for m in self.network.modules() if isinstance(m, InputChoice)}
         self._check_repeats()
 
@@ -70,7 +69,8 @@ class SuperNet(nn.Module):
         """
         if isinstance(selection, Architecture):
             return hard(self._known, selection)
-        return {**self._fixed, **{name: self._checked(name, value) for name, value in selection.items()}}
+        checked = {name: self._checked(name, value) for name, value in selection.items()}
+        return mixed(self._known, {**self._fixed, **checked})
 
     def _checked(self, name: str, value: Value | Tensor) -> int | Tensor:
         if name not in self._known and name not in self._subsets:
@@ -105,9 +105,11 @@ class SuperNet(nn.Module):
         reference = next(self.network.parameters(), torch.empty(0))
         alone.to(device=reference.device, dtype=reference.dtype).train(self.training)
         with torch.no_grad():
-            for shared, own in pairs(self.network, alone, self.selection(checked)):
+            selection = self.selection(checked)
+            for shared, own in pairs(self.network, alone, selection):
+                inherited = shared.sliced(selection) if isinstance(shared, ElasticModule) else dict(_tensors(shared))
                 for name, tensor in _tensors(own):
-                    tensor.copy_(dict(_tensors(shared))[name])
+                    tensor.copy_(inherited[name])
         return alone
 
     def _check_repeats(self) -> None:
@@ -118,6 +120,18 @@ class SuperNet(nn.Module):
             alone = self.space.network(Builder(self.space, shortest))
         for _ in pairs(self.network, alone, self.selection(shortest)):
             pass
+
+
+def _shared(space: ModelSpace) -> nn.Module:
+    try:
+        return space.network(Sharer(space))
+    except TypeError as error:
+        if Elastic.__name__ not in str(error):
+            raise
+        raise SpaceError(
+            f"A size has no single value in a super-net ({error}). Give it to the layers of "
+            "`nas_tune.supernet.elastic`, and compute with it by `nas_tune.space.elastic.combine`."
+        ) from error
 
 
 def active_modules(root: nn.Module, selection: Selection) -> Iterator[nn.Module]:
@@ -140,8 +154,10 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _chosen(module: nn.Module, selection: Selection) -> list[nn.Module] | None:
     """Return what a choice runs under a selection, `None` for a module that is no choice."""
+    if isinstance(module, ChosenInputs):
+        return list(module.parts)
     if isinstance(module, InputChoice):
-        return []
+        return _inputs(module, selection)
     if isinstance(module, OptionalCopy):
         return [] if activity(module.gates, selection) is False else [module.copy]
     if isinstance(module, LayerChoice):
@@ -156,6 +172,15 @@ def _chosen(module: nn.Module, selection: Selection) -> list[nn.Module] | None:
     return None
 
 
+def _inputs(choice: InputChoice, selection: Selection) -> list[nn.Module]:
+    if not choice.parts:
+        return []
+    weights = selection.get(choice.name)
+    if isinstance(weights, Tensor):
+        return [part for part, weight in zip(choice.parts, weights, strict=True) if weight != 0 or weight.requires_grad]
+    return [choice.parts[place] for place in choice.places(selection)]
+
+
 def pairs(shared: nn.Module, alone: nn.Module, selection: Selection) -> Iterator[tuple[nn.Module, nn.Module]]:
     """Yield every module of a standalone network with the one of the super-net that it is.
 
@@ -165,7 +190,7 @@ def pairs(shared: nn.Module, alone: nn.Module, selection: Selection) -> Iterator
         SpaceError: They do not match: `network` keeps something beside the choice in a part that may be absent.
     """
     resolved = _resolve(shared, selection)
-    if len(resolved) != 1 or type(resolved[0]) is not type(alone):
+    if len(resolved) != 1 or _kind(resolved[0]) is not type(alone):
         names = ", ".join(type(module).__name__ for module in resolved)
         raise SpaceError(
             f"The super-net holds {names or 'nothing'} where the network holds {type(alone).__name__}.{_HINT}"
@@ -173,7 +198,7 @@ def pairs(shared: nn.Module, alone: nn.Module, selection: Selection) -> Iterator
     shared = resolved[0]
     yield shared, alone
     inner = [module for child in _parts(shared) for module in _resolve(child, selection)]
-    own = _parts(alone)
+    own = [module for child in _parts(alone) for module in _resolve(child, selection)]
     if len(inner) != len(own):
         raise SpaceError(f"{type(alone).__name__} has {len(own)} parts, but {len(inner)} in the super-net.{_HINT}")
     for part_shared, part_alone in zip(inner, own, strict=True):
@@ -186,6 +211,10 @@ _HINT = (
 )
 
 
+def _kind(shared: nn.Module) -> type[nn.Module]:
+    return shared.standalone if isinstance(shared, ElasticModule) else type(shared)
+
+
 def _parts(module: nn.Module) -> list[nn.Module]:
     """Return the children, one that stands in two places twice (`children()` would name it once)."""
     return [child for child in module._modules.values() if child is not None]
@@ -194,99 +223,3 @@ def _parts(module: nn.Module) -> list[nn.Module]:
 def _resolve(module: nn.Module, selection: Selection) -> list[nn.Module]:
     inner = _chosen(module, selection)
     return [module] if inner is None else [found for choice in inner for found in _resolve(choice, selection)]
-
-
-class _Sharer:
-    """The chooser behind `supernet`: it returns every candidate in a choice."""
-
-    def __init__(self, space: ModelSpace) -> None:
-        self.space = space
-        self._inside: Gates = ()  # copies being made, whose absence a choice around already sees to
-        self._branches: dict[str, Value] = {}  # decisions whose candidate is being made
-
-    def __call__(self, name: str, options: Options) -> nn.Module:
-        factories = candidates(self.space, name, options)
-        self._check_branch(name)
-        around, gates = self._inside, self._gates(name)
-        self._inside = (*around, *gates)
-        made: dict[Value, nn.Module] = {}
-        for value, make in factories.items():
-            self._branches[name] = value
-            made[value] = make()
-        del self._branches[name]
-        self._inside = around
-        return LayerChoice(name, made, gates)
-
-    def items(self, name: str) -> Iterator[str]:
-        repeat = part(self.space, name, Repeat)
-        self._check_branch(f"{name}.length")
-        if isinstance(repeat.node, SearchSpace):
-            raise SpaceError(
-                f"`choose.items('{name}')` repeats a space of several decisions, which a super-net cannot leave out "
-                f"one by one: use `choose.copies('{name}', make)`."
-            )
-        return repeat.items(name, repeat.high)
-
-    def copies(self, name: str, make: Callable[[str], nn.Module]) -> list[nn.Module]:
-        repeat = part(self.space, name, Repeat)
-        self._check_branch(f"{name}.length")
-        return [self._copy(item, make) for item in repeat.items(name, repeat.high)]
-
-    def _copy(self, item: str, make: Callable[[str], nn.Module]) -> OptionalCopy:
-        around, gates = self._inside, self._gates(item)
-        self._inside = (*around, *gates)
-        copy = make(item)
-        self._inside = around
-        return OptionalCopy(copy, gates)
-
-    def inputs(self, name: str) -> InputChoice:
-        subset = part(self.space, name, Subset)
-        self._check_branch(name)
-        return InputChoice(name, len(subset.items), _ChosenPlaces(name, subset))
-
-    def value(self, name: str) -> Value:
-        asked = parameter(self.space, name)
-        self._check_branch(name)
-        if asked.fixed:
-            return asked.values[0]
-        raise SpaceError(
-            f"`network` asks for the plain value of `{name}`, and a super-net holds all of them: "
-            "choose between modules with `choose(name, ...)`."
-        )
-
-    def _check_branch(self, name: str) -> None:
-        """Check that a decision inside a `Switch` is asked for while its branch is made."""
-        for path, key in _steps(name):
-            node = find(self.space, path)
-            if isinstance(node, Switch) and not node.choice.fixed and self._branches.get(path) != key:
-                raise SpaceError(
-                    f"`network` asks for `{name}` outside the branch '{key}' of `{path}`, where it is inactive. "
-                    "Ask for it inside the branch or copy that it belongs to."
-                )
-
-    def _gates(self, name: str) -> Gates:
-        """Return the repeats that the path `name` leads through and nothing around has seen to yet."""
-        gates = []
-        for path, key in _steps(name):
-            if key.isdecimal() and isinstance(node := find(self.space, path), Repeat):
-                gates.append(Gate(f"{path}.length", node.low, node.high, int(key)))
-        return tuple(gate for gate in gates if gate not in self._inside)
-
-
-def _steps(name: str) -> Iterator[tuple[str, str]]:
-    """Yield every part of a dotted path that leads on, with the key it leads on by."""
-    keys = name.split(".")
-    return ((".".join(keys[:depth]), keys[depth]) for depth in range(1, len(keys)))
-
-
-class _ChosenPlaces:
-    """Reads the places of a subset's chosen items out of a hard selection."""
-
-    def __init__(self, name: str, subset: Subset) -> None:
-        self.name, self.subset = name, subset
-
-    def __call__(self, selection: Selection) -> Sequence[int]:
-        own = {name: i for name, i in selection.items() if name == self.name or name.startswith(f"{self.name}.")}
-        values = (self.subset.choice or self.subset.membership).values
-        chosen = self.subset.chosen(self.name, {name: values[i] for name, i in own.items() if isinstance(i, int)})
-        return [self.subset.items.index(item) for item in chosen]

@@ -84,7 +84,7 @@ def large_subsets(draw: st.DrawFn) -> Node:
 
 @st.composite
 def nodes(draw: st.DrawFn, depth: int, kind: Kind) -> Node:
-    form = draw(st.sampled_from(["leaf", "leaf", "switch", "repeat", "space"])) if depth > 0 else "leaf"
+    form = draw(st.sampled_from(["leaf", "leaf", "switch", "repeat", "subset", "space"])) if depth > 0 else "leaf"
     if form == "leaf":
         leaves = [categoricals(), integers(kind.most), grids(kind.most), subsets()]
         leaves += [large_subsets(), continuous_floats()] if kind.continuous else []
@@ -92,6 +92,11 @@ def nodes(draw: st.DrawFn, depth: int, kind: Kind) -> Node:
     inner = searches(depth - 1, kind)
     if form == "switch":
         return Switch(draw(st.dictionaries(st.sampled_from(KEYS), inner, min_size=1, max_size=3)))
+    if form == "subset":
+        large = kind.continuous and draw(st.booleans())
+        n = 10 if large else draw(st.integers(1, 3))
+        k = draw(st.integers(4, 5)) if large else draw(st.integers(0, n))
+        return Subset([*"abcdefghij"][:n], k, draw(categoricals() if large else nodes(depth - 1, kind)))
     if form == "repeat":
         low = draw(st.integers(0, 2))
         return Repeat(draw(nodes(depth - 1, kind)), low, low + draw(st.integers(0, 2)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -103,14 +104,24 @@ def test_every_question_refuses_a_name_that_leads_nowhere(ask: str) -> None:
     _refused(Written(network, op=AB), (SpaceError, UnknownNameError), "where", op="a")
 
 
-@pytest.mark.parametrize(("ask", "kind"), [("items", "Repeat"), ("copies", "Repeat"), ("inputs", "Subset")])
-def test_a_question_of_another_kind_than_the_node_is_refused(ask: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("ask", "node", "message"),
+    [
+        ("items", AB, r"`op` is Categorical\('a', 'b'\), not a Repeat"),
+        ("copies", AB, r"the depth `op`: `value` is 'a'; give a finite number"),
+        ("copies", Subset([1, 2], 1), r"`op` is Subset\(\[1, 2\], 1\), not a Repeat and not a number"),
+        ("inputs", Repeat(AB, 1, 2), r"`op` is Repeat\(.*\), not a Subset and not a Categorical"),
+    ],
+)
+def test_a_question_of_another_kind_than_the_node_is_refused(ask: str, node: Node, message: str) -> None:
     def network(choose: Chooser) -> nn.Module:
         arguments = ("op", nn.Identity) if ask == "copies" else ("op",)
         getattr(choose, ask)(*arguments)
         return nn.Identity()
 
-    _refused(Written(network, op=AB), SpaceError, rf"`op` is Categorical\('a', 'b'\), not a {kind}", op="a")
+    space = Written(network, op=node)
+
+    _refused(space, SpaceError, message, **space.sample(np.random.default_rng(0)))
 
 
 CONTENTS: dict[str, Node] = {"k": AB, "n": Repeat(AB, 0, 2), "s": Subset([1, 2], 1), "many": Subset(range(10), 5)}
@@ -204,11 +215,19 @@ def test_items_of_a_repeated_space_are_refused_in_a_super_net() -> None:
         space.supernet()
 
 
-def test_a_plain_value_can_be_built_but_not_shared() -> None:
-    space = Written(lambda choose: nn.Linear(1, int(str(choose.value("width")))), width=Integer(2, 4))
+def test_a_plain_layer_takes_a_plain_size_only() -> None:
+    space = Written(lambda choose: nn.Linear(1, choose.value("width")), width=Integer(2, 4))
 
     assert 3 == space.build({"width": 3}).out_features
-    with pytest.raises(SpaceError, match=r"plain value of `width`, and a super-net holds all of them"):
+    with pytest.raises(SpaceError, match=r"A size has no single value in a super-net.*nas_tune\.supernet\.elastic"):
+        space.supernet()
+
+
+def test_a_value_that_is_no_number_can_be_built_but_not_shared() -> None:
+    space = Written(lambda choose: nn.Softmax(dim=0) if choose.value("op") == "a" else nn.Identity(), op=AB)
+
+    assert isinstance(space.build({"op": "b"}), nn.Identity)
+    with pytest.raises(SpaceError, match=r"plain value of `op`, and a super-net holds all of them"):
         space.supernet()
 
 

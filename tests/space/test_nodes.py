@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from nas_tune.errors import SpaceError
@@ -70,9 +72,65 @@ def test_a_subset_gives_the_items_back_as_they_were() -> None:
     assert subset.choice.values[0] == "None,True"
 
 
+@pytest.mark.parametrize(("n", "k"), [(3, 0), (3, 2), (3, 3), (10, 4), (10, 5)])
+def test_every_chosen_item_has_values_of_its_own(n: int, k: int) -> None:
+    subset = Subset(list(range(n)), k, Categorical("a", "b") if n < 10 else Categorical("a"))
+    space = SearchSpace({"ins": subset})
+
+    found = leaves(space)
+    inside = [{name for name in leaf if name.count(".") == 1} for leaf in found]
+
+    assert math.comb(n, k) * (2**k if n < 10 else 1) == len(found)
+    assert space.size() == len(found) == len({tuple(leaf.items()) for leaf in found})
+    assert [{f"ins.{item}" for item in subset.chosen("ins", leaf)} for leaf in found] == inside
+    assert set().union(*found) <= set(space.parameters())
+
+
+def test_memberships_of_many_items_leave_the_items_names_to_what_they_have() -> None:
+    space = SearchSpace({"ins": Subset(list(range(10)), 4, Categorical("a", "b"))})
+    first = next(space.enumerate())
+
+    assert {"ins.9", "ins.0", "ins.0.taken"} <= set(space.parameters())
+    assert "ins.9.taken" not in space.parameters(), "the last item follows from the others"
+    assert dict.fromkeys((f"ins.{i}.taken" for i in range(6)), False) == {
+        name: value for name, value in first.items() if name.endswith("taken")
+    }
+    assert ["a"] * 4 == [first[f"ins.{i}"] for i in range(6, 10)]
+
+
+def test_a_nested_item_is_found_and_constrained_only_where_it_is_chosen() -> None:
+    odd = SearchSpace({"k": Integer(1, 3)}).where(lambda a: a["k"] != 2, "an odd kernel")
+    space = SearchSpace({"ins": Subset(("x", "y", "z"), 2, odd)})
+    values = {"ins": "x,z", "ins.x.k": 1, "ins.y.k": 2, "ins.z.k": 3}
+
+    assert find(space, "ins.z") is odd
+    assert 3 * 2**2 == len(leaves(space))
+    assert {"ins": "x,z", "ins.x.k": 1, "ins.z.k": 3} == dict(space.architecture(values))
+    with pytest.raises(SpaceError, match="an odd kernel"):
+        space.architecture({**values, "ins.z.k": 2})
+    with pytest.raises(SpaceError, match="`ins` has no part 'w'"):
+        find(space, "ins.w")
+
+
+def test_items_with_values_of_their_own_are_drawn_equally_often() -> None:
+    space = SearchSpace({"ins": Subset(list(range(10)), 4, Categorical("a", "b"))})
+    rng = np.random.default_rng(0)
+    drawn = [space.sample(rng) for _ in range(2_000)]
+
+    counts = [sum(f"ins.{i}" in architecture for architecture in drawn) for i in range(10)]
+
+    assert 4 * 2_000 == sum(counts)
+    assert all(abs(count - 800) < 100 for count in counts), counts  # 4.6 standard deviations
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Subset([1, 2], 1, "conv"), "Subset: `each` is 'conv'; give a node"),  # type: ignore[arg-type]
+        (
+            lambda: Subset(range(10), 4, SearchSpace({"taken": Categorical(1, 2)})),
+            "Subset: the name 'taken' in `each` is that of an item's membership; choose another",
+        ),
         (lambda: Switch({}), "Switch: give a mapping from name to part, with at least one part; got {}"),
         (lambda: Switch({"a.b": SearchSpace({})}), "Switch: the name 'a.b' cannot be used"),
         (

@@ -159,7 +159,7 @@ def test_flat_mappings_numpy_scalars_and_foreign_keys_are_read(space: SearchSpac
 def deepen(flat: Mapping[str, Value]) -> dict[str, object]:
     """Nest a flat mapping as far as it goes; what lies under a value keeps its dots."""
     tree: dict[str, object] = {}
-    for name, value in flat.items():
+    for name, value in sorted(flat.items(), key=lambda item: item[0].count(".")):
         place, keys = tree, name.split(".")
         while len(keys) > 1 and isinstance(place.setdefault(keys[0], {}), dict):
             inner = place[keys.pop(0)]

@@ -208,7 +208,7 @@ def tabular_size(a: Architecture, columns: int) -> tuple[int, int]:
     """Return the parameters and modules of a `Tabular(columns)`; the columns it does not read keep their embedding."""
     widths = odd(a["first"]) + odd(a["second"])
     parameters = columns * 10 + 10 + widths * (5 + 1 + 2 + 5) + 2 * 5 + (5 * CLASSES + CLASSES)
-    return parameters, 1 + 1 + columns + 1 + 1 + 2 * 5 + 1
+    return parameters, 1 + 1 + columns + 1 + 1 + 2 * 5 + 1 + 2  # the last: the sum of the columns, which has no parts
 
 
 @dataclass(frozen=True)

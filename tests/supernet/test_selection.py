@@ -141,7 +141,8 @@ class Sum(nn.Module):
         self.pick, self.given = choose.inputs("pick"), given
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pick([x * 10**i for i in range(self.given)])
+        picked: Tensor = self.pick([x * 10**i for i in range(self.given)])
+        return picked
 
 
 @pytest.mark.parametrize(("k", "sums"), [(0, {0}), (1, {1, 10, 100}), (2, {11, 101, 110}), (3, {111})])
