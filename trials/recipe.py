@@ -45,6 +45,9 @@ class Recipe:
         warmup_epochs: Epochs over which the rate rises linearly from 1% of its peak; less than
             ``epochs``, fractions allowed.
         clip_norm: Largest norm of the whole gradient; None does not clip.
+        auxiliary_weight: Weight of the loss of a network's auxiliary head; only used if it has one.
+        drop_path: Rate of drop-path that is reached at the end: it rises linearly over the epochs, from 0 in the
+            first one. 0 leaves a network's rates as they are.
         precision: ``"auto"`` is bf16 autocast where CUDA supports it, else fp32.
     """
 
@@ -58,6 +61,8 @@ class Recipe:
     schedule: ScheduleName = "cosine"
     warmup_epochs: float = 0.0
     clip_norm: float | None = 5.0
+    auxiliary_weight: float = 0.4
+    drop_path: float = 0.0
     precision: PrecisionName = "auto"
 
     def __post_init__(self) -> None:
@@ -74,6 +79,8 @@ class Recipe:
         )
         if self.clip_norm is not None:
             self._check("clip_norm", "above 0, or None", lambda norm: norm > 0)
+        self._check("auxiliary_weight", "at least 0", lambda weight: weight >= 0)
+        self._check("drop_path", "in [0, 1)", lambda rate: 0 <= rate < 1)
         self._check_name("optimizer", OptimizerName)
         self._check_name("schedule", ScheduleName)
         self._check_name("precision", PrecisionName)

@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nas_tune.costs.dry_run import evaluating
+from nas_tune.device import device_of, resolve_device
 from nas_tune.errors import DivergedError, TaskError
+from nas_tune.search_spaces.drop_path import set_drop_path
+from nas_tune.supernet.loss import classification_loss
 
-from .device import device_of, resolve_device
 from .history import EpochResult, OnEpoch, TrainingResult, best_epoch
 from .randomness import isolated_rng
 from .recipe import Recipe
@@ -42,7 +43,8 @@ def train(
     number of threads give the same weights.
 
     Args:
-        network: Maps inputs [B, ...] to logits [B, classes].
+        network: Maps inputs [B, ...] to logits [B, classes]; in training mode it may return a pair of them, the second
+            of an auxiliary head.
         data: Samples to train on, at least two.
         recipe: Hyperparameters.
         validation: Samples to measure after each epoch.
@@ -157,6 +159,8 @@ class _Epochs:
     def run(self, epoch: int) -> tuple[float, float]:
         """Train one epoch; return its mean loss and its last learning rate."""
         self.network.train()
+        if self.recipe.drop_path:
+            set_drop_path(self.network, self.recipe.drop_path * (epoch - 1) / self.recipe.epochs)
         losses: list[Tensor] = []
         rates: list[float] = []
         sizes: list[int] = []
@@ -181,8 +185,9 @@ class _Epochs:
     def _step(self, batch: Split) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(batch.inputs.device, self.dtype):
-            logits: Tensor = self.network(batch.inputs)
-        loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.recipe.label_smoothing)
+            output: Tensor | tuple[Tensor, Tensor] = self.network(batch.inputs)
+        recipe = self.recipe
+        loss = classification_loss(output, batch.labels, recipe.label_smoothing, recipe.auxiliary_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip_norm is not None:
             clip_grad_norm_(self.parameters, self.recipe.clip_norm)

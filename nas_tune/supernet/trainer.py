@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
+from nas_tune.supernet.loss import classification_loss
 from nas_tune.supernet.paths import Paths, UniformPaths
 from nas_tune.supernet.supernet import SuperNet
 
@@ -31,6 +31,7 @@ class SuperNetRecipe:
         weight_decay: L2 penalty, on the weights of the path only.
         label_smoothing: Share of the target spread over all classes.
         clip_norm: Largest norm of the gradient of a step.
+        auxiliary_weight: Weight of the loss of a network's auxiliary head; only used if it has one.
     """
 
     batch_size: int = 64
@@ -39,6 +40,7 @@ class SuperNetRecipe:
     weight_decay: float = 4e-5
     label_smoothing: float = 0.0
     clip_norm: float = 5.0
+    auxiliary_weight: float = 0.4
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -133,8 +135,8 @@ class SuperNetTrainer:
         total, weights = 0.0, 0.0
         with _seeded(int(self._rng().integers(2**62)), inputs.device):
             for path in chosen:
-                logits = self.supernet(inputs, path.architecture)
-                loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+                output = self.supernet(inputs, path.architecture)
+                loss = classification_loss(output, labels, self.recipe.label_smoothing, self.recipe.auxiliary_weight)
                 (path.weight * loss).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
                 total, weights = total + path.weight * float(loss.detach()), weights + path.weight
         touched = [p for p in self._weights.values() if p.grad is not None]

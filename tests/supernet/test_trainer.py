@@ -325,3 +325,53 @@ def test_dropout_goes_on_bitwise_and_leaves_the_global_generator_alone() -> None
     assert losses == rest
     assert _same(_copy(whole), _copy(resumed))
     assert torch.equal(state, torch.get_rng_state())
+
+
+class WithAuxiliary(nn.Module):
+    """Logits, in training beside those of an auxiliary head."""
+
+    def __init__(self, choose: Chooser) -> None:
+        super().__init__()
+        self.body = choose("op", {"a": lambda: nn.Linear(4, 4), "b": nn.Tanh})
+        self.head, self.auxiliary = nn.Linear(4, CLASSES), nn.Linear(4, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        y = self.body(x)
+        logits: Tensor = self.head(y)
+        return (logits, self.auxiliary(y)) if self.training else logits
+
+
+class Auxiliary(ModelSpace):
+    """The space of `WithAuxiliary`."""
+
+    def __init__(self) -> None:
+        super().__init__({"op": Categorical("a", "b")})
+
+    def network(self, choose: Chooser) -> nn.Module:
+        return WithAuxiliary(choose)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4])
+def test_an_auxiliary_head_is_trained_by_its_weight(weight: float) -> None:
+    torch.manual_seed(0)
+    supernet = Auxiliary().supernet()
+    inputs, labels = torch.randn(8, 4), torch.arange(8) % CLASSES
+    a = Architecture({"op": "a"})
+    recipe = SuperNetRecipe(batch_size=8, lr=0.1, momentum=0, weight_decay=0, clip_norm=1e9, auxiliary_weight=weight)
+    trainer = SuperNetTrainer(supernet, inputs, labels, paths=fixed(a), recipe=recipe)
+    before = copy.deepcopy(supernet)
+    network = before.network
+    assert isinstance(network, WithAuxiliary)
+
+    main, auxiliary = before.train()(inputs, a)
+    losses = [nn.functional.cross_entropy(logits, labels) for logits in (main, auxiliary)]
+    expected = losses[0] + weight * losses[1]
+    expected.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+
+    assert pytest.approx(expected.item()) == trainer.step()
+    for old, new in zip(before.parameters(), supernet.parameters(), strict=True):
+        assert old.grad is not None
+        torch.testing.assert_close(old - 0.1 * old.grad, new)
+    moved = (network.auxiliary.weight - supernet.network.auxiliary.weight).abs().max()  # type: ignore[operator, union-attr]
+    assert (weight > 0) == bool(moved > 0)
+    assert (8, CLASSES) == supernet.eval()(inputs, a).shape

@@ -78,6 +78,8 @@ def test_an_unknown_hyperparameter_names_the_nearest() -> None:
         ("label_smoothing", 1.0),
         ("warmup_epochs", 20),
         ("clip_norm", 0.0),
+        ("auxiliary_weight", -0.1),
+        ("drop_path", 1.0),
     ],
 )
 def test_an_impossible_value_names_field_and_value(name: str, value: object) -> None:

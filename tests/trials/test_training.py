@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nas_tune.errors import DivergedError, TaskError
+from nas_tune.search_spaces.darts import DARTS
+from nas_tune.search_spaces.drop_path import DropPath
 from nas_tune.trials import EpochResult, Recipe, Split, TrainingResult, evaluate, tasks, train
 from tests.trials.networks import Chain, Exploding, blobs
 
@@ -290,3 +293,69 @@ def test_cuda_trains_in_bf16_with_the_data_on_the_device() -> None:
 
     assert result.accuracy is not None and result.accuracy > 0.8
     assert {"cuda"} == {parameter.device.type for parameter in network.parameters()}
+
+
+class TwoHeads(nn.Module):
+    """Two linear layers on the same inputs; in training both answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.auxiliary = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        logits: Tensor = self.main(x)
+        return (logits, self.auxiliary(x)) if self.training else logits
+
+
+@pytest.mark.parametrize("weight", [0.4, 0.0])
+def test_the_loss_of_an_auxiliary_head_is_added_by_its_weight(weight: float) -> None:
+    data, network = blobs(samples=8), TwoHeads()
+    losses = [
+        nn.functional.cross_entropy(head(data.inputs), data.labels, label_smoothing=0.1)
+        for head in (network.main, network.auxiliary)
+    ]
+    expected = float((losses[0] + weight * losses[1]).detach())
+    recipe = Recipe(epochs=1, batch_size=8, label_smoothing=0.1, auxiliary_weight=weight)
+
+    result = train(network, data, recipe, validation=data, device="cpu")
+
+    assert expected == pytest.approx(result.history[0].loss)
+    assert result.accuracy == evaluate(network, data)
+
+
+def test_drop_path_rises_linearly_over_the_epochs() -> None:
+    path = DropPath()
+    network = nn.Sequential(nn.Linear(2, 2), nn.Unflatten(1, (2, 1, 1)), path, nn.Flatten())
+    rates: list[float] = []
+
+    train(
+        network,
+        blobs(),
+        replace(QUICK, epochs=4, drop_path=0.2),
+        device="cpu",
+        on_epoch=lambda _: rates.append(path.rate),
+    )
+
+    assert [0.0, 0.05, 0.1, 0.15] == pytest.approx(rates)
+
+
+def test_a_recipe_without_drop_path_leaves_the_rates_as_they_are() -> None:
+    path = DropPath(0.3)
+    network = nn.Sequential(nn.Linear(2, 2), nn.Unflatten(1, (2, 1, 1)), path, nn.Flatten())
+
+    train(network, blobs(), QUICK, device="cpu")
+
+    assert 0.3 == path.rate
+
+
+@pytest.mark.slow
+def test_a_cell_network_with_auxiliary_head_and_drop_path_learns_digits() -> None:
+    task = tasks.digits()
+    space = DARTS(channels=8, cells=3, nodes=2, auxiliary=True)
+    recipe = Recipe(epochs=4, lr=0.1, drop_path=0.1)
+    torch.manual_seed(0)
+    network = space.build(space.sample(np.random.default_rng(0)))
+
+    result = train(network, task.train, recipe, validation=task.validation, device="cpu")
+
+    assert result.accuracy is not None and result.accuracy > 0.8
