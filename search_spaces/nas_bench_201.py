@@ -10,11 +10,12 @@ import networkx as nx
 from torch import Tensor, nn
 
 from nas_tune.errors import ArchitectureError, SpaceError
-from nas_tune.space import Architecture, Categorical, ModelSpace, Value
+from nas_tune.space import Architecture, Categorical, Value
 from nas_tune.space.node import whole
 from nas_tune.space.walks import read
 
 from .operations import GreyToColour, Zero, average_pool, relu_conv_bn
+from .published import PublishedSpace
 
 if TYPE_CHECKING:
     from nas_tune.space import Chooser
@@ -23,7 +24,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
-class NASBench201(ModelSpace):
+class NASBench201(PublishedSpace):
     """15,625 cells; node j sums an operation on every earlier node, node 3 is the cell's output.
 
     The network: a 3x3 stem, three stages of cells with `channels`, 2x and 4x `channels`, a residual block of stride 2
