@@ -20,7 +20,7 @@ import typer
 
 from nas_tune import __version__
 from nas_tune.cli.output import Output
-from nas_tune.errors import ArchitectureError, NasTuneError, UnknownNameError
+from nas_tune.errors import ArchitectureError, NasTuneError, SizeError, UnknownNameError
 
 app = typer.Typer(
     name="nas-tune",
@@ -46,8 +46,17 @@ TaskName = Annotated[str, typer.Option("--task", help="Data to learn: digits, fa
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Storage = Annotated[str, typer.Option(help="Database URL such as sqlite:///nas-tune.db, or path of a journal file.")]
 StudyName = Annotated[str | None, typer.Option(help="Name of the study in the storage.")]
-Channels = Annotated[int, typer.Option(min=1, help="Channels of the first stage; 4 suits 8x8 images, published is 16.")]
-Cells = Annotated[int, typer.Option(min=1, help="Cells in each stage of the network.")]
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--size",
+        metavar="NAME=VALUE",
+        help="Size of the networks, such as channels=8 or stages=2,2; repeat it for several. By default they are small "
+        "enough for 8x8 images; 'published' takes the published ones. `nas-tune spaces NAME` names them.",
+    ),
+]
+Channels = Annotated[int | None, typer.Option(min=1, help="The same as --size channels=..., where a space has it.")]
+Cells = Annotated[int | None, typer.Option(min=1, help="The same as --size cells_per_stage=..., where a space has it.")]
 Data = Annotated[str | None, typer.Option(help="Folder of the task's files.")]
 Gpus = Annotated[float, typer.Option(min=0, help="GPUs, or a share of one, for the super-net and each training.")]
 Json = Annotated[
@@ -71,8 +80,9 @@ def search(
     seed: Seed = 0,
     storage: Storage = "sqlite:///nas-tune.db",
     study_name: StudyName = None,
-    channels: Channels = 4,
-    cells_per_stage: Cells = 1,
+    size: Sizes = None,
+    channels: Channels = None,
+    cells_per_stage: Cells = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of the super-net (default 40), or of a trial from scratch (10).")
     ] = None,
@@ -103,11 +113,13 @@ def search(
         from nas_tune.cli.folders import default_folder
         from nas_tune.cli.problem import Problem
         from nas_tune.cli.search import Search, SearchOptions
+        from nas_tune.cli.sizes import sizes
 
         name = study_name or f"{space}-{task}-{evaluate.value}"
         default_epochs = 40 if evaluate is Evaluate.shared_weights else 10
-        sizes = {"channels": channels, "cells_per_stage": cells_per_stage}
-        problem = Problem(space, task, evaluate.value, sizes, epochs or default_epochs, fine_tune_epochs, seed)
+        shorthands = {"channels": channels, "cells_per_stage": cells_per_stage}
+        arguments = sizes(space, size or [], shorthands, small=True)
+        problem = Problem(space, task, evaluate.value, arguments, epochs or default_epochs, fine_tune_epochs, seed)
         place = folder or default_folder(storage, name)
         options = SearchOptions(
             trials, storage, name, batch, top, random, final_epochs, report, place, data, num_gpus, _command()
@@ -119,15 +131,16 @@ def search(
 def train(
     architecture: Annotated[
         str | None,
-        typer.Option(help="Published string, JSON file of an architecture, or its index in the space."),
+        typer.Option(help="Published name or string, JSON file of an architecture, or its index in NAS-Bench-201."),
     ] = None,
     trial: Annotated[str | None, typer.Option(help="Number of a trial of --storage, or 'best'.")] = None,
     storage: Annotated[str | None, typer.Option(help="Storage that the --trial is in.")] = None,
     study_name: StudyName = None,
     space: Space = "nas-bench-201",
     task: TaskName = "digits",
-    channels: Channels = 4,
-    cells_per_stage: Cells = 1,
+    size: Sizes = None,
+    channels: Channels = None,
+    cells_per_stage: Cells = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 20,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: the trial's, or 0.05].")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Weight decay [default: the trial's, or 0.0005].")] = None,
@@ -140,12 +153,14 @@ def train(
     """Train one architecture from scratch on train + validation and report its test accuracy."""
     output = Output(as_json)
     with failing(output, "Nothing was written; run the same command again."):
+        from nas_tune.cli.sizes import sizes
         from nas_tune.cli.training import Wanted, train_one
 
-        sizes = {"channels": channels, "cells_per_stage": cells_per_stage}
+        shorthands = {"channels": channels, "cells_per_stage": cells_per_stage}
+        arguments = sizes(space, size or [], shorthands, small=True)
         given = {"lr": lr, "weight_decay": weight_decay, "label_smoothing": label_smoothing}
         overrides = {name: value for name, value in given.items() if value is not None}
-        wanted = Wanted(architecture, trial, storage, study_name, space, task, sizes, data)
+        wanted = Wanted(architecture, trial, storage, study_name, space, task, arguments, data)
         train_one(wanted, overrides, epochs, seed, weights, output)
 
 
@@ -167,18 +182,31 @@ def report(
 @app.command()
 def spaces(
     name: Annotated[str | None, typer.Argument(help="A space to look into.")] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="Show this one: published name or string, JSON file, or index [default: a random one]."),
+    ] = None,
     seed: Seed = 0,
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="NAME=VALUE", help="Size other than published, such as cells=8; repeatable."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Write the architecture's graph as an interactive page.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the published search spaces, or show one with a random architecture."""
+    """List the published search spaces, or show one with its parameters and a random or a named architecture."""
     output = Output(as_json)
     with failing(output, ""):
         from nas_tune.cli.listing import list_spaces, show_space
 
+        if name is None and (architecture is not None or page is not None or size):
+            raise ArchitectureError("Name the space: nas-tune spaces NAME; without one all are listed.")
         if name is None:
             list_spaces(output)
         else:
-            show_space(name, seed, output)
+            show_space(name, architecture, seed, size or [], page, output)
 
 
 @app.command()
@@ -202,7 +230,7 @@ def failing(output: Output, interrupted: str) -> Iterator[None]:
     except KeyboardInterrupt:
         output.say(f"\nInterrupted; everything finished is kept. {interrupted}")
         raise typer.Exit(INTERRUPTED) from None
-    except (UnknownNameError, ArchitectureError) as error:
+    except (UnknownNameError, ArchitectureError, SizeError) as error:
         _complain(error)
         raise typer.Exit(BAD_USAGE) from None
     except NasTuneError as error:

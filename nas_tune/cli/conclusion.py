@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 import optuna
 
 from nas_tune.cli.finals import Final, frame, kendall, stored
-from nas_tune.cli.problem import NETWORK, network_words, stored_problem
+from nas_tune.cli.problem import NETWORK, stored_problem
 from nas_tune.cli.studies import load_study
 from nas_tune.visualization import write_report
 
 if TYPE_CHECKING:
     from nas_tune.cli.output import Output
-    from nas_tune.space import ModelSpace, SearchSpace
+    from nas_tune.search_spaces import PublishedSpace
+    from nas_tune.space import SearchSpace
 
 
 def conclude(
     study: optuna.Study,
     space: SearchSpace,
-    model_space: ModelSpace,
+    model_space: PublishedSpace,
     finals: Sequence[Final],
     report: Path,
     command: str | None,
@@ -29,14 +30,13 @@ def conclude(
 ) -> float | None:
     """Write the report, show the table of finals, and return Kendall's tau between scores and test accuracies."""
     tau = kendall(finals)
-    table = frame(finals, NETWORK, network_words(model_space)) if finals else None
+    table = frame(finals, NETWORK, model_space.to_string) if finals else None
     write_report(study, space, report, finals=table, kendall_tau=tau, command=command)
     if finals:
         columns = ("", "role", "trial", "score", "test accuracy", "parameters", "MACs", "seconds")
         output.table("Trained from scratch", columns, [_row(place, final) for place, final in enumerate(finals, 1)])
-        words = network_words(model_space)
         for place, final in enumerate(finals, 1):
-            output.say(f"  {place}  {words(final.architecture.part(NETWORK))}")
+            output.say(f"  {place}  {model_space.to_string(final.architecture.part(NETWORK))}")
         _compare(finals, tau, output)
     return tau
 

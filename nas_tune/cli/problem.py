@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import optuna
 
-from nas_tune.errors import SpaceError, StudyError, unknown_name
-from nas_tune.search_spaces import SPACES, NASBench201
+from nas_tune.cli.sizes import make, space_class
+from nas_tune.errors import SpaceError, StudyError
 from nas_tune.space import SearchSpace, differences
 from nas_tune.trials import Recipe, Task, check_fit, tasks
 
 if TYPE_CHECKING:
-    from nas_tune.space import Architecture, ModelSpace
+    from nas_tune.cli.sizes import Size
+    from nas_tune.search_spaces import PublishedSpace
 
 PROBLEM = "nas_tune:problem"  # study user attributes
 SIGNATURE = "nas_tune:space"
+SHORTHANDS = ("channels", "cells_per_stage")  # sizes with an option of their own
 NETWORK = "network"  # the network's part of the joint space
 
 
@@ -39,7 +41,7 @@ class Problem:
     space: str
     task: str
     evaluate: str
-    arguments: Mapping[str, int] = field(default_factory=dict)
+    arguments: Mapping[str, Size] = field(default_factory=dict)
     epochs: int = 20
     fine_tune_epochs: int = 1
     seed: int = 0
@@ -48,22 +50,22 @@ class Problem:
         """Load the task; `root` is the folder of its files, if it has any."""
         return tasks.named(self.task, root=root)
 
-    def model_space(self, task: Task) -> ModelSpace:
+    def model_space(self, task: Task) -> PublishedSpace:
         """Make the network's space for a task and check that they fit.
 
         Raises:
             UnknownNameError: There is no such space.
             TaskError: The task's images do not fit the network.
         """
-        if self.space not in SPACES:
-            raise unknown_name("search space", self.space, SPACES)
+        space_class(self.space)
         if len(task.input_shape) != 3:
             raise SpaceError(f"{self.space} takes images, the task {task.name} has inputs of shape {task.input_shape}.")
-        made = SPACES[self.space](num_classes=task.num_classes, in_channels=task.input_shape[0], **self.arguments)
+        of_the_task = {"num_classes": task.num_classes, "in_channels": task.input_shape[0]}
+        made = make(self.space, {**of_the_task, **self.arguments})
         check_fit(made.build(next(made.enumerate())), task)
         return made
 
-    def joint_space(self, model_space: ModelSpace) -> SearchSpace:
+    def joint_space(self, model_space: PublishedSpace) -> SearchSpace:
         """Return the network's space beside the training hyperparameters that are searched with it."""
         return SearchSpace({NETWORK: model_space, **Recipe.search_space().nodes})
 
@@ -106,16 +108,10 @@ def stored_problem(study: optuna.Study) -> Problem:
     return Problem(**json.loads(text))
 
 
-def network_words(space: ModelSpace) -> Callable[[Architecture], str]:
-    """Return what writes an architecture of the space as short text: its published string, if it has one."""
-    if isinstance(space, NASBench201):
-        return space.to_string
-    return lambda architecture: ", ".join(f"{name}={value}" for name, value in architecture.items())
-
-
 def _settings(problem: Mapping[str, object]) -> dict[str, object]:
     """Return a stored problem by the flags of the command line."""
     arguments = problem["arguments"]
     assert isinstance(arguments, Mapping)
-    flat = {**{name: value for name, value in problem.items() if name != "arguments"}, **arguments}
+    sizes = {name if name in SHORTHANDS else f"size {name}": value for name, value in arguments.items()}
+    flat = {**{name: value for name, value in problem.items() if name != "arguments"}, **sizes}
     return {"--" + name.replace("_", "-"): value for name, value in flat.items()}

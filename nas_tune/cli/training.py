@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_tune.cli.finals import save_weights
-from nas_tune.cli.problem import NETWORK, Problem, network_words, stored_problem
+from nas_tune.cli.problem import NETWORK, Problem, stored_problem
 from nas_tune.cli.studies import load_study
 from nas_tune.errors import ArchitectureError, StudyError
 from nas_tune.search_spaces import NASBench201
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import optuna
 
     from nas_tune.cli.output import Output
-    from nas_tune.space import ModelSpace, Value
+    from nas_tune.cli.sizes import Size
+    from nas_tune.search_spaces import PublishedSpace
+    from nas_tune.space import Value
     from nas_tune.trials import Task
 
 
@@ -33,10 +35,10 @@ class Wanted:
     study_name: str | None
     space: str
     task: str
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, Size]
     data: str | None
 
-    def find(self) -> tuple[ModelSpace, Task, Architecture, dict[str, Value]]:
+    def find(self) -> tuple[PublishedSpace, Task, Architecture, dict[str, Value]]:
         """Return space, task, the network's architecture, and the training hyperparameters that came with it.
 
         Raises:
@@ -52,7 +54,7 @@ class Wanted:
             return model_space, task, read_architecture(self.architecture, model_space), {}
         return self._from_study()
 
-    def _from_study(self) -> tuple[ModelSpace, Task, Architecture, dict[str, Value]]:
+    def _from_study(self) -> tuple[PublishedSpace, Task, Architecture, dict[str, Value]]:
         if self.storage is None:
             raise StudyError("A --trial is looked up in a study: add --storage.")
         study = load_study(self.storage, self.study_name)
@@ -79,8 +81,8 @@ def _params(study: optuna.Study, trial: str) -> dict[str, object]:
     return dict(numbers[trial].params)
 
 
-def read_architecture(text: str, space: ModelSpace) -> Architecture:
-    """Read an architecture from its published string, its index, or a file of `Architecture.to_json`.
+def read_architecture(text: str, space: PublishedSpace) -> Architecture:
+    """Read an architecture by its published name, its published string, its index, or from `Architecture.to_json`.
 
     Raises:
         ArchitectureError: It is none of these, or not of the space.
@@ -90,9 +92,15 @@ def read_architecture(text: str, space: ModelSpace) -> Architecture:
         if path.suffix == ".json" and not path.is_file():
             raise ArchitectureError(f"There is no file {path} to read the architecture from.")
         return space.from_json(path.read_text() if path.suffix == ".json" else text)
-    if isinstance(space, NASBench201):
-        return space.from_index(int(text)) if text.isdecimal() else space.from_string(text)
-    raise ArchitectureError(f"'{text}' is no JSON file of an architecture; write one with `Architecture.to_json`.")
+    if text in space.architectures:
+        return space.named(text)
+    if isinstance(space, NASBench201) and text.isdecimal():
+        return space.from_index(int(text))
+    try:
+        return space.from_string(text)
+    except ArchitectureError as error:
+        names = f" Published by name: {', '.join(space.architectures)}." if space.architectures else ""
+        raise ArchitectureError(f"{error}{names}") from None
 
 
 def train_one(
@@ -101,7 +109,7 @@ def train_one(
     """Train the wanted architecture, show what came of it, and write its weights if asked to."""
     model_space, task, architecture, found = wanted.find()
     hyperparameters = {**found, **overrides}
-    name = network_words(model_space)(architecture)
+    name = model_space.to_string(architecture)
     output.say(f"Training {name} on {task.name}.")
     with output.progress("Training", epochs) as advance:
         recipe = Recipe(epochs=epochs).replace(**hyperparameters)

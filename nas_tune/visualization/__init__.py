@@ -9,14 +9,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nas_tune.visualization.architecture import write_architecture as write_architecture
     from nas_tune.visualization.dashboard import Dashboard as Dashboard
     from nas_tune.visualization.drawing import draw as draw
     from nas_tune.visualization.report import write_report as write_report
     from nas_tune.visualization.serving import serve as serve
 
-_HOMES = {"Dashboard": "dashboard", "draw": "drawing", "serve": "serving", "write_report": "report"}
+_HOMES = {
+    "Dashboard": "dashboard",
+    "draw": "drawing",
+    "serve": "serving",
+    "write_architecture": "architecture",
+    "write_report": "report",
+}
 
-__all__ = ["Dashboard", "draw", "serve", "write_report"]
+__all__ = ["Dashboard", "draw", "serve", "write_architecture", "write_report"]
 
 
 def __getattr__(name: str) -> object:

@@ -7,6 +7,7 @@ serves every page, also where it is shown as an image and does not know the page
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
@@ -42,11 +43,10 @@ def draw(graph: Graph, title: str = "Architecture", max_width: float = 900.0) ->
     Raises:
         ArchitectureError: The graph has a cycle.
     """
-    names = {node: _name(graph, node) for node in graph.nodes}
-    labels = {node: name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for node, name in names.items()}
-    widths: dict[Hashable, float] = {node: _LETTER_WIDTH * len(label) + _PADDING for node, label in labels.items()}
+    texts = node_texts(graph)
+    widths: dict[Hashable, float] = {node: label_width(text.label) for node, text in texts.items()}
     placed = layout(graph, widths, max_width)
-    used = _used(graph)
+    used = used_nodes(graph)
     counts: dict[tuple[Hashable, Hashable], int] = {
         (source, target): int(count) for source, target, count in graph.edges(data="count", default=1)
     }
@@ -56,17 +56,39 @@ def draw(graph: Graph, title: str = "Architecture", max_width: float = 900.0) ->
         f"style='max-width:100%;height:auto' {_FONT}>",
         f"<title>{escape(_clean(title))}</title>",
         *(_edge(route) for route in placed.routes),
-        *(
-            _node(box, labels[str(box.node)], names[str(box.node)], _operation(graph, str(box.node)), box.node in used)
-            for box in placed.boxes
-        ),
+        *(_node(box, texts[str(box.node)], box.node in used) for box in placed.boxes),
         *(_count(route, count) for route in placed.routes if (count := counts[route.source, route.target]) > 1),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _used(graph: Graph) -> set[str]:
+@dataclass(frozen=True)
+class NodeText:
+    """What stands in a node's box, the whole of it where it is too long, and the node's operation."""
+
+    label: str
+    name: str
+    op: str
+
+
+def node_texts(graph: Graph) -> dict[str, NodeText]:
+    """Return the texts of every node."""
+    names = {node: _name(graph, node) for node in graph.nodes}
+    return {node: NodeText(shortened(name), name, _operation(graph, node)) for node, name in names.items()}
+
+
+def shortened(text: str) -> str:
+    """Return a text as it fits into a box."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def label_width(label: str) -> float:
+    """Pixels that a box needs for its label."""
+    return _LETTER_WIDTH * len(label) + _PADDING
+
+
+def used_nodes(graph: Graph) -> set[str]:
     """Nodes from which an output is reached; all of them where the graph has no output."""
     outputs = [node for node in graph.nodes if _operation(graph, node) == "output"]
     return set(outputs).union(*(networkx.ancestors(graph, node) for node in outputs)) if outputs else set(graph.nodes)
@@ -91,15 +113,15 @@ def _clean(text: str) -> str:
     return text.translate(dict.fromkeys(map(ord, _CONTROL)))
 
 
-def _node(box: Box, label: str, name: str, op: str, used: bool) -> str:
-    fill = operation_colour(op)
-    hint = name if str(box.node) == op else f"{_clean(str(box.node))}: {name}"
-    radius = box.height / 2 if op in ("input", "output") else 6
+def _node(box: Box, text: NodeText, used: bool) -> str:
+    fill = operation_colour(text.op)
+    hint = text.name if str(box.node) == text.op else f"{_clean(str(box.node))}: {text.name}"
+    radius = box.height / 2 if text.op.startswith("input") or text.op == "output" else 6
     dash = "" if used else " stroke-width='2' stroke-dasharray='4 3'"
     hint += "" if used else " (does not reach the output)"
     return (
         f"<g><title>{escape(hint)}</title>{_rectangle(box.x, box.y, box.width, box.height, radius, fill, dash)}"
-        f"{_text(box.x, box.y, escape(label), text_colour(fill))}</g>"
+        f"{_text(box.x, box.y, escape(text.label), text_colour(fill))}</g>"
     )
 
 

@@ -38,6 +38,8 @@ thead th, .facts th { color: var(--soft); font-weight: 600 }
 .facts td { overflow-wrap: anywhere }
 th.number, td.number { text-align: right }
 .figure { height: 380px; margin-bottom: 12px; overflow: hidden }
+.canvas-frame { margin-top: 16px; padding: 8px }
+.figure.canvas { border: 0; margin: 0 auto; overflow: visible }
 .drawing { padding: 16px; text-align: center }
 pre { padding: 12px; margin: 6px 0; font-size: 13px }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px 24px;
@@ -65,11 +67,13 @@ function theme() {
     Object.assign(change, { [axis + '.gridcolor']: read('--line'), [axis + '.linecolor']: read('--soft') });
   return change;
 }
-const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d'],
-  displayModeBar: innerWidth > 600 ? 'hover' : false };
+const options = { responsive: true, displaylogo: false, showSendToCloud: false,
+  modeBarButtonsToRemove: ['lasso2d', 'select2d'], displayModeBar: innerWidth > 600 ? 'hover' : false };
+const still = { ...options, responsive: false, displayModeBar: true };
 for (const box of boxes) {
-  const figure = JSON.parse(box.nextElementSibling.textContent);
-  Plotly.newPlot(box, figure.data, figure.layout, options).then(() => Plotly.relayout(box, theme()));
+  const figure = JSON.parse(box.nextElementSibling.textContent), canvas = box.classList.contains('canvas');
+  if (canvas && matchMedia('(pointer: coarse)').matches) figure.layout.dragmode = false;
+  Plotly.newPlot(box, figure.data, figure.layout, canvas ? still : options).then(() => Plotly.relayout(box, theme()));
 }
 dark.addEventListener('change', () => boxes.forEach(box => Plotly.relayout(box, theme())));
 """
@@ -133,6 +137,15 @@ def figure(name: str, content: Figure) -> str:
     data = str(content.to_json()).replace("</", "<\\/").replace("<!--", "<\\u0021--")
     label = html.escape(name, quote=True)
     return f"<div class='figure' role='img' aria-label='{label}'></div><script type='application/json'>{data}</script>"
+
+
+def canvas(name: str, content: Figure) -> str:
+    """A plotly figure of a width and height of its own, in pixels; it scrolls where the page is narrower."""
+    wide, high = round(content.layout.width), round(content.layout.height)
+    inside = figure(name, content).replace(
+        "class='figure'", f"class='figure canvas' style='width:{wide}px;height:{high}px'", 1
+    )
+    return f"<div class='scroll canvas-frame' tabindex='0'>{inside}</div>"
 
 
 def code(text: str) -> str:

@@ -9,12 +9,12 @@ import re
 from hashlib import sha256
 
 _KINDS: tuple[tuple[str, str], ...] = (
-    (r"^(input|output)$", "#E8EAED"),
+    (r"^(input\w*|output)$", "#E8EAED"),
     (r"none|zero", "#C4C7CC"),
     (r"skip|identity|residual", "#009E73"),
     (r"pool", "#E69F00"),
     (r"dil|atrous", "#D55E00"),
-    (r"sep|depthwise|dw_?conv|mbconv|mb\d|inverted", "#CC79A7"),
+    (r"sep|depthwise|dw_?conv|mbconv|mb_?k?\d|inverted", "#CC79A7"),
     (r"conv(?!.*[3-9]x?)(.*1x?1|1$)|1x1|linear|dense", "#56B4E9"),
     (r"conv|\dx\d", "#0072B2"),
     (r"concat|sum|add|mean", "#F0E442"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -28,6 +27,7 @@ from nas_tune.visualization.figures import (
     missing,
     short,
 )
+from nas_tune.visualization.writing import plotly_source, write_whole
 
 if TYPE_CHECKING:
     import optuna
@@ -105,7 +105,7 @@ def write_report(
         _reproduction(command),
     ]
     has_figures = any("class='figure'" in part for part in parts)
-    return _write(Path(path), page.page(study.study_name, parts, _plotly_source() if has_figures else ""))
+    return write_whole(Path(path), page.page(study.study_name, parts, plotly_source() if has_figures else ""))
 
 
 def _summary(search: _Search, kendall_tau: float | None) -> str:
@@ -267,32 +267,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _plotly_source() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
-
-
-def _write(path: Path, text: str) -> Path:
-    """Replace a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
