@@ -10,6 +10,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from nas_tune.costs.machine import processor
+
 PACKAGES = ("nas-tune", "optuna", "ray", "torch", "numpy", "scipy", "networkx", "scikit-learn")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,7 +29,7 @@ def describe() -> dict[str, object]:
 def machine() -> dict[str, str | int | float | None]:
     """Describe the hardware: processor, cores this process may use, memory in GiB, and the GPU if there is one."""
     return {
-        "cpu": _processor(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory_gib(),
         "gpu": _gpu(),
@@ -54,15 +56,6 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return described.stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def _memory_gib() -> float | None:

@@ -47,7 +47,7 @@ def this_machine(device: str | torch.device = "auto", batch: int = 1) -> Machine
     on_gpu = place.type == "cuda"
     return Machine(
         device=place.type,
-        processor=torch.cuda.get_device_name(place) if on_gpu else _processor(),
+        processor=torch.cuda.get_device_name(place) if on_gpu else processor(),
         system=f"{platform.system()} {platform.machine()}",
         torch=torch.__version__,
         threads=0 if on_gpu else torch.get_num_threads(),
@@ -55,7 +55,7 @@ def this_machine(device: str | torch.device = "auto", batch: int = 1) -> Machine
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the model of the processor where the system tells it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

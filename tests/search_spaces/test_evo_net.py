@@ -6,7 +6,6 @@ import copy
 import math
 
 import cloudpickle  # type: ignore[import-untyped]  # ships no types
-import numpy as np
 import optuna
 import pytest
 import torch
@@ -17,45 +16,24 @@ from nas_tune.errors import ArchitectureError, SpaceError
 from nas_tune.search_spaces.evo_actions import ARGUMENTS, Layer, Phenotype
 from nas_tune.search_spaces.evo_net import EvoNet
 from nas_tune.search_spaces.operations.evolved import EvolvedNetwork, aligned
-from nas_tune.space import Architecture
 from nas_tune.supernet import SuperNet
 from nas_tune.supernet.elastic.sorting import sort_channels
-
-SMALL = {"max_layers": 6, "channels": 4, "min_channels": 2, "max_channels": 8}
-RESIDUAL = (
-    "insert_convolution(0,1,bn_relu) insert_convolution(1,2,linear) insert_convolution(2,1,bn_relu) widen(2) "
-    "kernel(1,conv_5x5) add_skip(0,2) add_skip(1,2) identity"
-)
+from tests.search_spaces.evo_spaces import RESIDUAL, published, small_space, some, tiny_space
 
 
 @pytest.fixture(scope="module")
 def space() -> EvoNet:
-    return EvoNet()
+    return published()
 
 
 @pytest.fixture(scope="module")
 def small() -> EvoNet:
-    return EvoNet(num_classes=5, **SMALL)  # type: ignore[arg-type]  # whole numbers, as declared
+    return small_space()
 
 
 @pytest.fixture(scope="module")
 def tiny() -> EvoNet:
-    """A space of 1,057 sequences."""
-    return EvoNet(
-        max_actions=2,
-        max_layers=2,
-        channels=2,
-        min_channels=1,
-        max_channels=4,
-        kernels=(3,),
-        strides=(1, 2),
-        spans=(1, 2),
-    )
-
-
-def _some(space: EvoNet, count: int, seed: int = 0) -> list[Architecture]:
-    rng = np.random.default_rng(seed)
-    return [space.sample(rng) for _ in range(count)]
+    return tiny_space()
 
 
 # The space.
@@ -114,7 +92,7 @@ def test_the_graph_joins_skips_behind_the_convolution(small: EvoNet) -> None:
 
 
 def test_the_ops_of_the_graph_are_values_of_the_space(small: EvoNet) -> None:
-    for architecture in _some(small, 3):
+    for architecture in some(small, 3):
         assert small.encode(architecture, "adjacency").any()
 
 
@@ -129,7 +107,7 @@ def test_the_initial_individual_is_a_linear_model(space: EvoNet) -> None:
 
 
 def test_text_gives_its_architecture_back(space: EvoNet) -> None:
-    for architecture in [space.named("initial"), *_some(space, 50)]:
+    for architecture in [space.named("initial"), *some(space, 50)]:
         assert architecture == space.from_string(space.to_string(architecture))
 
 
@@ -203,7 +181,7 @@ def test_the_repr_makes_the_space_again(tiny: EvoNet) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 8, 8), (3, 9, 13), (3, 64, 64)])
 def test_networks_run_on_images_of_any_size(small: EvoNet, shape: tuple[int, int, int]) -> None:
-    for architecture in _some(small, 10):
+    for architecture in some(small, 10):
         output = small.build(architecture).eval()(torch.randn(2, *shape))
 
         assert (2, 5) == output.shape
@@ -213,7 +191,7 @@ def test_networks_run_on_images_of_any_size(small: EvoNet, shape: tuple[int, int
 @pytest.mark.slow
 @torch.no_grad()
 def test_two_hundred_networks_run(space: EvoNet) -> None:
-    for architecture in _some(space, 200, seed=3):
+    for architecture in some(space, 200, seed=3):
         assert (2, 10) == space.build(architecture)(torch.randn(2, 3, 16, 16)).shape
 
 
@@ -267,7 +245,7 @@ def _lived_in(space: EvoNet) -> SuperNet:
     supernet = space.supernet()
     for p in supernet.parameters():
         p.add_(torch.randn_like(p) * 0.1)
-    for architecture in _some(space, 20, seed=1):
+    for architecture in some(space, 20, seed=1):
         supernet.train()(torch.randn(4, 3, 8, 8) + 0.5, architecture)
     return supernet.eval()
 
@@ -277,7 +255,7 @@ def _lived_in(space: EvoNet) -> SuperNet:
 def test_fifty_extracted_networks_compute_what_the_super_net_computes(small: EvoNet) -> None:
     supernet = _lived_in(small)
     x, outputs = torch.randn(2, 3, 9, 8), []
-    for architecture in [small.named("initial"), small.from_string(RESIDUAL), *_some(small, 50)]:
+    for architecture in [small.named("initial"), small.from_string(RESIDUAL), *some(small, 50)]:
         alone = supernet.extract(architecture)
         outputs.append(supernet(x, architecture))
 
@@ -298,7 +276,7 @@ def test_the_default_super_net_runs_the_same_networks(space: EvoNet) -> None:
 @torch.no_grad()
 def test_an_extracted_network_computes_what_the_super_net_computes(tiny: EvoNet) -> None:
     supernet, x = tiny.supernet().eval(), torch.randn(2, 3, 5, 4)
-    for architecture in _some(tiny, 20):
+    for architecture in some(tiny, 20):
         assert (supernet(x, architecture) - supernet.extract(architecture)(x)).abs().max() < 1e-5
 
 
@@ -321,7 +299,7 @@ def test_channels_that_every_layer_counts_anew_are_not_sorted(tiny: EvoNet) -> N
 def test_copies_compute_the_same(small: EvoNet) -> None:
     supernet, x = small.supernet().eval(), torch.randn(2, 3, 8, 8)
     for other in (copy.deepcopy(supernet), cloudpickle.loads(cloudpickle.dumps(supernet))):
-        for architecture in _some(small, 3):
+        for architecture in some(small, 3):
             assert torch.equal(supernet(x, architecture), other(x, architecture))
 
 

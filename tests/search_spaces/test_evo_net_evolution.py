@@ -20,43 +20,22 @@ from nas_tune.search_spaces.evo_actions import actions_of
 from nas_tune.search_spaces.evo_costs import phenotype_cost
 from nas_tune.search_spaces.evo_net import EvoNet
 from nas_tune.search_spaces.operations.evolved import AddSkips, EvolvedNetwork, inherit
-from nas_tune.space import Architecture
-
-SMALL = {"max_layers": 6, "channels": 4, "min_channels": 2, "max_channels": 8}
-RESIDUAL = (
-    "insert_convolution(0,1,bn_relu) insert_convolution(1,2,linear) insert_convolution(2,1,bn_relu) widen(2) "
-    "kernel(1,conv_5x5) add_skip(0,2) add_skip(1,2) identity"
-)
+from tests.search_spaces.evo_spaces import RESIDUAL, published, small_space, some, tiny_space
 
 
 @pytest.fixture(scope="module")
 def space() -> EvoNet:
-    return EvoNet()
+    return published()
 
 
 @pytest.fixture(scope="module")
 def small() -> EvoNet:
-    return EvoNet(num_classes=5, **SMALL)  # type: ignore[arg-type]  # whole numbers, as declared
+    return small_space()
 
 
 @pytest.fixture(scope="module")
 def tiny() -> EvoNet:
-    """A space of 1,057 sequences."""
-    return EvoNet(
-        max_actions=2,
-        max_layers=2,
-        channels=2,
-        min_channels=1,
-        max_channels=4,
-        kernels=(3,),
-        strides=(1, 2),
-        spans=(1, 2),
-    )
-
-
-def _some(space: EvoNet, count: int, seed: int = 0) -> list[Architecture]:
-    rng = np.random.default_rng(seed)
-    return [space.sample(rng) for _ in range(count)]
+    return tiny_space()
 
 
 @contextmanager
@@ -77,7 +56,7 @@ def _layers_run(network: nn.Module, found: Counter[Operation]) -> Iterator[None]
 def _check_costs(space: EvoNet, count: int) -> None:
     shapes = [(3, 16, 16), (1, 9, 14), (3, 1, 1)]
     models = [space.cost(shape) for shape in shapes]
-    for i, architecture in enumerate([space.named("initial"), *_some(space, count, seed=2)]):
+    for i, architecture in enumerate([space.named("initial"), *some(space, count, seed=2)]):
         assert profile(space.build(architecture), shapes[i % 3]) == models[i % 3](architecture)
 
 
@@ -102,7 +81,7 @@ def test_costs_in_closed_form(small: EvoNet) -> None:
 
 def test_the_listed_layers_are_those_that_run(small: EvoNet) -> None:
     model = small.cost((3, 9, 8))
-    for architecture in _some(small, 10):
+    for architecture in some(small, 10):
         found: Counter[Operation] = Counter()
         network = small.build(architecture).eval()
         with _layers_run(network, found):
@@ -159,7 +138,10 @@ def test_every_appended_action_changes_the_network_or_is_meant_not_to(small: Evo
 
 
 def test_a_full_sequence_has_an_action_replaced(small: EvoNet) -> None:
-    full, rng = EvoNet(max_actions=5, **SMALL), np.random.default_rng(0)  # type: ignore[arg-type]
+    full, rng = (
+        EvoNet(max_actions=5, max_layers=6, channels=4, min_channels=2, max_channels=8),
+        np.random.default_rng(0),
+    )
     parent = full.from_string(" ".join(["insert_convolution(0,1,linear)"] * 5))
     for _ in range(20):
         child = full.append(parent, rng)
