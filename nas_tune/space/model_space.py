@@ -117,7 +117,7 @@ class ModelSpace(SearchSpace):
         Raises:
             TaskError: The networks cannot run on an input of this shape.
         """
-        from nas_tune.supernet.tracing import cost_model
+        from nas_tune.supernet.pricing import cost_model
 
         return cost_model(self, input_shape)
 

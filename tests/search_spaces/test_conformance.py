@@ -145,11 +145,11 @@ def test_equal_keys_mean_equal_costs(name: str) -> None:
 
 
 @every_space
-@pytest.mark.parametrize("shape", [GREY, COLOUR, (3, 9, 13)])
+@pytest.mark.parametrize("shape", [GREY, (3, 9, 13)])
 def test_the_analytic_cost_is_what_a_forward_pass_measures(name: str, shape: tuple[int, int, int]) -> None:
     space = small(name)
     cost = space.cost(shape)
-    for architecture in architectures(name, 15):
+    for architecture in architectures(name, 12):
         assert cost(architecture) == profile(space.build(architecture), shape), architecture
 
 

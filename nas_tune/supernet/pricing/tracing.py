@@ -17,9 +17,9 @@ from nas_tune.costs.model import Bill, CostModel, Price
 from nas_tune.errors import TaskError
 from nas_tune.space.elastic import Elastic
 from nas_tune.supernet.elastic import ElasticConv2d, PaddedConcat, Resize
-from nas_tune.supernet.pieces import pieces_of
-from nas_tune.supernet.placement import placements
-from nas_tune.supernet.recording import Recording, Uninitialized
+from nas_tune.supernet.pricing.pieces import pieces_of
+from nas_tune.supernet.pricing.placement import placements
+from nas_tune.supernet.pricing.recording import Recording, Uninitialized
 from nas_tune.supernet.selection import Everything, selecting
 from nas_tune.supernet.supernet import SuperNet
 

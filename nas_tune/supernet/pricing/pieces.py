@@ -16,11 +16,11 @@ from nas_tune.costs.operation import Operation, operation_of
 from nas_tune.space.elastic import Blocks, Elastic
 from nas_tune.supernet import elastic
 from nas_tune.supernet.elastic import Concat, ElasticBatchNorm2d, ElasticConv2d, ElasticLinear, ElasticModule, Sum
-from nas_tune.supernet.placement import Conditions, Places, held, needed
+from nas_tune.supernet.pricing.placement import Conditions, Places, held, needed
 
 if TYPE_CHECKING:
     from nas_tune.space import Architecture
-    from nas_tune.supernet.recording import Call, Recording
+    from nas_tune.supernet.pricing.recording import Call, Recording
 
 BYTES = 4  # of a number: single precision
 
