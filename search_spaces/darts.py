@@ -17,7 +17,8 @@ from nas_tune.supernet import elastic
 
 from .cell_network import Cell, CellInputs, CellNetwork, DropPath, Kind, StemName
 from .darts_architectures import ARCHITECTURES
-from .genotypes import Genotype, NodeEdges, edges_by_node, read_genotype
+from .drop_path import checked_rate
+from .genotypes import Genotype, NodeEdges, as_genotype, edges_by_node, read_genotype
 from .operations.cells import OPERATIONS, Nothing, operation
 from .published import PublishedSpace, size_of
 
@@ -52,6 +53,7 @@ class DARTS(PublishedSpace):
         affine: False makes the cells of a search network, published with 16 channels and 8 cells: their batch norms
             have no scale and shift, and one stands behind every pooling.
         auxiliary: Whether the network has an auxiliary head; in training it returns the pair of logits.
+        drop_path: Rate at which operations other than the identity are dropped in training; published is a rise to 0.2.
 
     Raises:
         SpaceError: A size out of its range, or an operation given twice.
@@ -74,11 +76,12 @@ class DARTS(PublishedSpace):
         stem: StemName = "cifar",
         affine: bool = True,
         auxiliary: bool = False,
+        drop_path: float = 0.0,
     ) -> None:
         self.num_classes, self.in_channels = _size("num_classes", num_classes), _size("in_channels", in_channels)
         self.channels, self.cells = _size("channels", channels), _size("cells", cells)
         self.nodes_per_cell, self.operations = _size("nodes", nodes), _checked(operations)
-        self.stem, self.affine, self.auxiliary = stem, affine, auxiliary
+        self.stem, self.affine, self.auxiliary, self.drop_path = stem, affine, auxiliary, checked_rate(drop_path)
         if self.nodes_per_cell > MOST_NODES:
             raise SpaceError(f"DARTS: `nodes` is {nodes}; it is at most {MOST_NODES}.")
         super().__init__({kind: self._cell_space() for kind in KINDS})
@@ -91,7 +94,7 @@ class DARTS(PublishedSpace):
         return (
             f"DARTS(num_classes={self.num_classes}, in_channels={self.in_channels}, channels={self.channels}, "
             f"cells={self.cells}, nodes={self.nodes_per_cell}, operations={self.operations}, stem={self.stem!r}, "
-            f"affine={self.affine}, auxiliary={self.auxiliary})"
+            f"affine={self.affine}, auxiliary={self.auxiliary}, drop_path={self.drop_path})"
         )
 
     def network(self, choose: Chooser) -> nn.Module:
@@ -112,6 +115,7 @@ class DARTS(PublishedSpace):
             in_channels=self.in_channels,
             stem=self.stem,
             auxiliary=self.auxiliary,
+            drop_path=self.drop_path,
         )
 
     def _live(self, choose: Chooser, kind: Kind) -> tuple[int, ...] | Elastic[tuple[int, ...]]:
@@ -198,13 +202,14 @@ class DARTS(PublishedSpace):
     def _concatenated(self, kind: Kind, values: Mapping[str, Value]) -> tuple[int, ...]:
         return tuple(j + 2 for j in live_nodes(kind, self.nodes_per_cell, values))
 
-    def from_genotype(self, genotype: Genotype) -> Architecture:
+    def from_genotype(self, genotype: Genotype | Sequence[object]) -> Architecture:
         """Read the tuple of both cells; a node with fewer than two edges gets ``"none"`` for the others.
 
         Raises:
             ArchitectureError: A node has more than two edges, twice the same input or a later one, or an operation
                 that is not in this space; or the cell's output is not the concatenation of its nodes.
         """
+        genotype = as_genotype(genotype)
         values: dict[str, Value] = {}
         for kind, edges in zip(KINDS, (genotype.normal, genotype.reduce), strict=True):
             for j, entering in enumerate(edges_by_node(edges, self.nodes_per_cell)):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from nas_tune.costs import Cost
+from nas_tune.costs.dry_run import checked_shape
 from nas_tune.costs.model import Price
 from nas_tune.costs.operation import Operation, operation_of
 from nas_tune.errors import TaskError
@@ -66,8 +67,8 @@ class EvolvedCosts:
     """
 
     def __init__(self, space: EvoNet, input_shape: Sequence[int]) -> None:
-        shape = tuple(input_shape)
-        if len(shape) != 3 or any(not isinstance(size, int) or size < 1 for size in shape):
+        shape = checked_shape(input_shape)
+        if len(shape) != 3:
             raise TaskError(
                 f"`input_shape` {shape} is not a shape: give three positive whole numbers without the batch, "
                 "for example (3, 32, 32)."

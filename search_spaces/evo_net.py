@@ -162,8 +162,15 @@ class EvoNet(PublishedSpace):
         )
 
     def phenotype(self, architecture: Mapping[str, Value]) -> Phenotype:
-        """Return the network that the actions make: its layers and skips."""
-        return decode(self.bounds, self._own(architecture))
+        """Return the network that the actions make: its layers and skips.
+
+        Raises:
+            ArchitectureError: It is an architecture of another space.
+        """
+        try:
+            return decode(self.bounds, self._own(architecture))
+        except KeyError:
+            return decode(self.bounds, self.architecture(dict(architecture)))
 
     def append(self, architecture: Mapping[str, Value], rng: Generator) -> Architecture:
         """Return the architecture after one more random action, which is the paper's mutation.

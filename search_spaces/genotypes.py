@@ -72,6 +72,8 @@ def read_genotype(text: str) -> Genotype:
     Raises:
         ArchitectureError: The text has another form; the message says where.
     """
+    if not isinstance(text, str):
+        raise ArchitectureError(f"{text!r} is no text. {_FORM}")
     try:
         call = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -82,19 +84,34 @@ def read_genotype(text: str) -> Genotype:
     found.update((keyword.arg or "", keyword.value) for keyword in call.keywords)
     if tuple(sorted(found)) != tuple(sorted(Genotype._fields)) or len(call.args) + len(call.keywords) != 4:
         raise ArchitectureError(f"The genotype has the fields {', '.join(found) or 'none'}. {_FORM}")
+    return as_genotype([_literal(field, found[field]) for field in Genotype._fields])
+
+
+def as_genotype(value: object) -> Genotype:
+    """Return what stands for a genotype as one: a `Genotype`, another tuple with its fields, or its four parts.
+
+    Raises:
+        ArchitectureError: It has other parts.
+    """
+    parts = [getattr(value, field, None) for field in Genotype._fields]
+    if None in parts:
+        parts = list(value) if isinstance(value, (list, tuple)) else []
+    if len(parts) != len(Genotype._fields):
+        raise ArchitectureError(f"{value!r} is no genotype. {_FORM}")
+    normal, normal_concat, reduce, reduce_concat = parts
     return Genotype(
-        tuple(_edges("normal", found["normal"])),
-        tuple(_numbers("normal_concat", found["normal_concat"])),
-        tuple(_edges("reduce", found["reduce"])),
-        tuple(_numbers("reduce_concat", found["reduce_concat"])),
+        tuple(_edges("normal", normal)),
+        tuple(_numbers("normal_concat", normal_concat)),
+        tuple(_edges("reduce", reduce)),
+        tuple(_numbers("reduce_concat", reduce_concat)),
     )
 
 
 _FORM = "Write Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, ...], reduce=[...], reduce_concat=[...])."
 
 
-def _edges(field: str, node: ast.expr) -> Iterator[Edge]:
-    for item in _flat(_literal(field, node)):
+def _edges(field: str, value: object) -> Iterator[Edge]:
+    for item in _flat(value):
         edge = tuple(item) if isinstance(item, (list, tuple)) else ()
         numbers = edge[1:]
         if len(numbers) not in (1, 2) or not isinstance(edge[0], str) or not all(map(_is_number, numbers)):
@@ -109,9 +126,8 @@ def _flat(value: object) -> Iterable[object]:
         yield from item if nested else (item,)
 
 
-def _numbers(field: str, node: ast.expr) -> Iterator[int]:
-    value = _literal(field, node)
-    for item in value if isinstance(value, (list, tuple)) else (value,):
+def _numbers(field: str, value: object) -> Iterator[int]:
+    for item in value if isinstance(value, (list, tuple, range)) else (value,):
         if not _is_number(item):
             raise ArchitectureError(f"The genotype's `{field}` holds {item!r}, which is no node's number. {_FORM}")
         yield int(item)

@@ -17,7 +17,7 @@ from nas_tune.supernet import elastic
 
 from .cell_network import Cell, CellInputs, CellNetwork, Kind, StemName
 from .drop_path import checked_rate
-from .genotypes import Edge, Genotype, edges_by_node, read_genotype
+from .genotypes import Edge, Genotype, as_genotype, edges_by_node, read_genotype
 from .operations.pick import OPERATIONS, candidates
 from .published import PublishedSpace, size_of
 
@@ -337,13 +337,14 @@ class PickCellSpace(PublishedSpace):
         normal, reduce = (self.kinds[kind].to_picks(architecture, f"{kind}.") for kind in KINDS)
         return Genotype(*normal, *reduce)
 
-    def from_genotype(self, genotype: Genotype) -> Architecture:
+    def from_genotype(self, genotype: Genotype | Sequence[object]) -> Architecture:
         """Read a genotype.
 
         Raises:
             ArchitectureError: More or fewer picks than two for each node, an input that does not come before its node,
                 an unknown operation, or a concatenation other than that of this space.
         """
+        genotype = as_genotype(genotype)
         normal = self.kinds["normal"].from_picks(genotype.normal, genotype.normal_concat)
         reduce = self.kinds["reduce"].from_picks(genotype.reduce, genotype.reduce_concat)
         return self.architecture({"normal": normal, "reduce": reduce})

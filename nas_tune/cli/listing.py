@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas_tune.cli.graph_text import graph_lines
-from nas_tune.cli.sizes import make, sizes
+from nas_tune.cli.sizes import make, sizes, taken
 from nas_tune.cli.training import read_architecture
 from nas_tune.costs import profile
+from nas_tune.errors import ArchitectureError
 from nas_tune.search_spaces import SPACES
 from nas_tune.space import Categorical
 
@@ -84,8 +85,12 @@ def show_space(
     output.say(f"{name}: {count(exact)} architectures ({space.reference})", style="bold")
     output.say((inspect.getdoc(space) or "").split("\n\n")[0].replace("\n", " "))
     output.table("Parameters", ("name", "values"), list(folded(space.parameters().items())))
-    if space.architectures:
-        output.say("Published architectures: " + ", ".join(space.architectures))
+    output.say(f"Sizes, by --size: {taken(name)}")
+    fitting = [known for known in space.architectures if _fits(space, known)]
+    if fitting:
+        output.say("Published architectures: " + ", ".join(fitting))
+    if others := [known for known in space.architectures if known not in fitting]:
+        output.say(f"With other arguments, by --size: {', '.join(others)}")
     which = f"Architecture {wanted}" if wanted in space.architectures else "Architecture"
     output.say(f"{which if wanted else f'A random architecture (seed {seed})'}:", style="bold")
     output.say(space.to_string(architecture))
@@ -105,6 +110,15 @@ def show_space(
             "html": str(page) if page else None,
         }
     )
+
+
+def _fits(space: PublishedSpace, known: str) -> bool:
+    """Say whether a published architecture is one of this instance of the space."""
+    try:
+        space.named(known)
+    except ArchitectureError:
+        return False
+    return True
 
 
 def _architecture(space: PublishedSpace, wanted: str | None, seed: int) -> Architecture:

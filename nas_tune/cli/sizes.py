@@ -85,6 +85,11 @@ def sizes(space: str, given: Sequence[str], shorthands: Mapping[str, int | None]
     return found
 
 
+def taken(space: str) -> str:
+    """Return the sizes that a space's networks take, each with its published value."""
+    return ", ".join(f"{name}={_written(value)}" for name, value in _arguments(space).items())
+
+
 def _arguments(space: str) -> dict[str, object]:
     """Return the arguments that can be given on the command line, with their published values."""
     parameters = inspect.signature(space_class(space)).parameters.values()
@@ -99,8 +104,7 @@ def _is_size(value: object) -> bool:
 
 def _value(space: str, name: str, text: str, known: Mapping[str, object]) -> Size:
     if name not in known:
-        takes = ", ".join(f"{other}={_written(value)}" for other, value in known.items())
-        raise SizeError(f"The networks of {space} have no size '{name}'. They take: {takes}.")
+        raise SizeError(f"The networks of {space} have no size '{name}'. They take: {taken(space)}.")
     default = known[name]
     try:
         if isinstance(default, tuple):

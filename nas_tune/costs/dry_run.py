@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -52,7 +53,7 @@ def dry_run(
     Raises:
         TaskError: The module cannot run on an input of this shape.
     """
-    shape = _checked_shape(input_shape)
+    shape = checked_shape(input_shape)
     tensors = _substitutes(module, dtype)
     device = next((tensor.device for tensor in tensors.values()), torch.device("cpu"))
     inputs = torch.zeros((batch, *shape), dtype=dtype, device=device)
@@ -66,13 +67,22 @@ def dry_run(
             ) from error
 
 
-def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    if not shape or any(not isinstance(size, int) or size < 1 for size in shape):
+def checked_shape(shape: object) -> tuple[int, ...]:
+    """Return the shape of one sample as a tuple of `int`.
+
+    Raises:
+        TaskError: It holds anything but positive whole numbers, or nothing.
+    """
+    try:
+        sizes = tuple(operator.index(size) for size in shape)  # type: ignore[attr-defined]  # tried
+    except TypeError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
         raise TaskError(
-            f"`input_shape` {tuple(shape)} is not a shape: "
+            f"`input_shape` {shape!r} is not a shape: "
             "give positive whole numbers without the batch, for example (3, 32, 32)."
         )
-    return tuple(shape)
+    return sizes
 
 
 def _substitutes(module: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:

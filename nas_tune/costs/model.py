@@ -37,6 +37,14 @@ class Condition(Protocol):
     def __call__(self, architecture: Architecture) -> bool: ...
 
 
+Check: TypeAlias = "Callable[[Architecture], object]"
+"""Raises for an architecture of another space."""
+
+
+def _accept(architecture: Architecture) -> None:
+    """Refuse nothing."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """A part of the super-net that a network holds or not.
@@ -94,11 +102,15 @@ class Table:
         self._known: dict[object, Price] = {}
         self._operations: dict[object, Counter[Operation]] = {}
 
-    def price(self, architecture: Architecture) -> Price:
-        """Return the price for an architecture; pieces whose decisions are inactive cost nothing."""
+    def price(self, architecture: Architecture, check: Check = _accept) -> Price:
+        """Return the price for an architecture; pieces whose decisions are inactive cost nothing.
+
+        `check` is called before anything is remembered.
+        """
         key = _values(architecture, self.names, self.sizes)
         found = self._known.get(key)
         if found is None:
+            check(architecture)
             found = total(group.price(architecture) for group in self.groups if group.present(architecture))
             self._known[key] = found
         return found
@@ -179,14 +191,14 @@ class Bill:
     def __init__(self, pieces: Iterable[Piece], counts: Mapping[str, int] | None = None) -> None:
         groups = _merged(_grouped(pieces), counts or {})
         self._always = Table((), (), groups.pop(_NOTHING, []))
-        self.base = self._always.price(_NO_DECISION)
+        self.base = self._always.price(_NO_DECISION, _accept)
         single = {names[0]: group for (names, sizes), group in groups.items() if len(names) == 1 and not sizes}
         self._single: dict[str, dict[Value, Price]] = {name: {} for name in single}
         self._tables = {name: Table((name,), (), group) for name, group in single.items()}
         self._joint = [Table(n, s, g) for (n, s), g in groups.items() if len(n) != 1 or s]
 
-    def price(self, architecture: Architecture) -> Price:
-        """Return the price of the network of an architecture."""
+    def price(self, architecture: Architecture, check: Check = _accept) -> Price:
+        """Return the price of the network of an architecture; `check` refuses one of another space."""
         parameters, macs, activation = self.base
         single = self._single
         for name, value in architecture._values.items():
@@ -194,12 +206,12 @@ class Bill:
             if known is not None:
                 one = known.get(value)
                 if one is None:
-                    one = known[value] = self._tables[name].price(architecture)
+                    one = known[value] = self._tables[name].price(architecture, check)
                 parameters += one[0]
                 macs += one[1]
                 activation += one[2]
         for table in self._joint:
-            one = table.price(architecture)
+            one = table.price(architecture, check)
             parameters += one[0]
             macs += one[1]
             activation += one[2]

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas_tune.errors import SpaceError
+
 if TYPE_CHECKING:
     from numpy.random import Generator
 
@@ -24,6 +26,8 @@ class Dice:
     __slots__ = ("_words", "rng")
 
     def __init__(self, rng: Generator) -> None:
+        if not hasattr(rng, "random"):
+            raise SpaceError(f"`rng` is {rng!r}; give a numpy generator, such as numpy.random.default_rng(0).")
         self.rng = rng
         self._words: list[int] = []
 

@@ -23,8 +23,9 @@ class Elastic(Generic[T_co]):
         function: Returns the value for an architecture; pure.
         largest: The value that needs the most room; the weights are made for it.
         label: How it reads in a printed network.
-        name: The parameter it follows, where it is a single one.
+        name: The parameter whose value it is, where it is one's.
         sources: The ones it is computed from, where it is computed from others.
+        mixed: Whether plain numbers enter beside the sources.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Elastic(Generic[T_co]):
         label: str = "derived",
         name: str | None = None,
         sources: tuple[Elastic[Any], ...] = (),
+        mixed: bool = False,
     ) -> None:
-        self.of, self.largest, self.label, self.name, self.sources = function, largest, label, name, sources
+        self.of, self.largest, self.label, self.name = function, largest, label, name
+        self.sources, self.mixed = sources, mixed
 
     def __repr__(self) -> str:
         return f"Elastic({self.label}, largest={self.largest!r})"
@@ -60,7 +63,13 @@ def combine(function: Callable[..., R], *sizes: object, most: R | None = None) -
         return function(*(size.of(architecture) if isinstance(size, Elastic) else size for size in sizes))
 
     sources = tuple(size for size in sizes if isinstance(size, Elastic))
-    return Elastic(of, largest, f"{getattr(function, '__name__', 'combine')}({labels})", sources=sources)
+    return Elastic(
+        of,
+        largest,
+        f"{getattr(function, '__name__', 'combine')}({labels})",
+        sources=sources,
+        mixed=len(sources) < len(sizes),
+    )
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,13 @@ class Chooser(Protocol):
     @overload
     def __call__(self, name: str, options: Callable[[Value], nn.Module]) -> nn.Module: ...
 
+    def __call__(self, name: str, options: Options) -> nn.Module:
+        """Return the module for the decision `name`, as in ``choose("op", {"conv": make_conv, "skip": nn.Identity})``.
+
+        `options` holds what makes the part for each value, or is one function from value to part.
+        """
+        ...
+
     def items(self, name: str) -> Iterator[str]:
         """Yield the paths of the copies of the `Repeat` at `name`."""
         ...
@@ -109,7 +116,8 @@ class ModelSpace(SearchSpace):
         """Return the analytic costs of this space's networks on one image.
 
         ``cost(architecture)`` is what `nas_tune.costs.profile` measures of the built network, read off tables; and
-        ``space.where(cost.macs < 600e6)`` keeps the architectures below a bound.
+        ``space.where(cost.macs < 600e6)`` keeps the architectures below a bound. The first architecture waits until
+        the super-net has been run once on no data: a moment for a chain, some seconds for twenty cells.
 
         Args:
             input_shape: Shape of one sample without the batch, for example ``(C, H, W)``.

@@ -169,7 +169,7 @@ class SearchSpace(Node):
     def define_by_run(self, prefix: str = "") -> Callable[[optuna.trial.Trial], None]:
         """Return the define-by-run function that `ray.tune.search.optuna.OptunaSearch` takes as its space.
 
-        An infeasible proposal is recorded by `set_constraint` and raises in the trainable, from `architecture`.
+        An infeasible proposal is recorded; in the trainable, `architecture` raises `InfeasibleError`: catch it there.
         """
         return partial(_define, self, prefix)
 

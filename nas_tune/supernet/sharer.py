@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from nas_tune.errors import SpaceError
@@ -105,7 +106,10 @@ class Sharer:
         return Elastic(lambda a: a[name], max(numbers), name, name)  # type: ignore[arg-type, return-value]  # a number
 
     def derive(self, function: Callable[[Architecture], T], largest: T, *, parameter: str | None = None) -> Elastic[T]:
-        return Elastic(function, largest, getattr(function, "__name__", "derived"), parameter)
+        label = getattr(function, "__name__", "derived")
+        if parameter is None:
+            return Elastic(function, largest, label)
+        return Elastic(function, largest, label, sources=(Elastic(itemgetter(parameter), None, parameter, parameter),))
 
     def _check_branch(self, name: str) -> None:
         """Check that a decision inside a branch or a chosen item is asked for while that is made."""

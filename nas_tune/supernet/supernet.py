@@ -69,6 +69,10 @@ class SuperNet(nn.Module):
         """
         if isinstance(selection, Architecture):
             return hard(self._known, selection)
+        if not isinstance(selection, Mapping):
+            raise ArchitectureError(
+                f"A selection is an architecture, or a mapping of indices and weights, not {selection!r}."
+            )
         checked = {name: self._checked(name, value) for name, value in selection.items()}
         return mixed(self._known, {**self._fixed, **checked})
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tune.errors import ArchitectureError
+from nas_tune.search_spaces import DARTS
 from nas_tune.search_spaces.genotypes import MOST_NODES, Genotype, edges_by_node, read_genotype
 
 SMALL = Genotype((("sep_conv_3x3", 0), ("skip_connect", 1)), (2,), (("max_pool_3x3", 1), ("max_pool_3x3", 0)), (2,))
@@ -100,3 +101,21 @@ def test_an_edge_may_name_its_node() -> None:
 def test_edges_that_fit_no_cell_are_refused(edges: tuple[tuple[str, int]], message: str) -> None:
     with pytest.raises(ArchitectureError, match=message):
         edges_by_node(edges, 2)
+
+
+def test_any_tuple_of_the_four_parts_is_a_genotype() -> None:
+    normal, reduce = [("skip_connect", 0), ("skip_connect", 1)], [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]]
+    space = DARTS(nodes=1)
+
+    found = space.from_genotype((normal, range(2, 3), reduce, [2]))
+
+    assert found == space.from_genotype(space.to_genotype(found))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "DARTS-V2", (1, 2), ([("sep_conv_3x3", "0")] * 2, [2], [], [2]), ([("skip_connect", -1)] * 2, [2], [], [2])],
+)
+def test_what_is_no_genotype_is_refused_as_such(value: object) -> None:
+    with pytest.raises(ArchitectureError, match=r"genotype.*Write Genotype\(normal="):
+        DARTS(nodes=1).from_genotype(value)  # type: ignore[arg-type]  # wrong on purpose

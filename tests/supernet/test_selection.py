@@ -24,6 +24,11 @@ def test_a_forward_pass_without_a_selection_says_how_to_make_one() -> None:
         Chain().supernet()(X)
 
 
+def test_a_selection_of_another_kind_is_refused() -> None:
+    with pytest.raises(ArchitectureError, match="A selection is an architecture.*not 'A0'"):
+        Sums(1).supernet()(torch.ones(1), "A0")
+
+
 def test_a_selection_ends_with_its_block_even_after_an_error() -> None:
     supernet = Chain().supernet()
     with pytest.raises(KeyError), supernet.select(architectures(supernet.space, 1)[0]):

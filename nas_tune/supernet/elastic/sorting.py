@@ -43,9 +43,10 @@ def sort_channels(supernet: SuperNet) -> tuple[str, ...]:
     before the smaller ones are trained.
 
     Left as they are: dimensions that a grouped convolution (other than a depthwise one) makes or reads, concatenations
-    and what enters them, sizes from `choose.derive`, and dimensions that no elastic layer makes or reads. Where a
-    shortcut passes a dimension on as another one, both are ordered alike if their largest sizes are equal. A module of
-    your own that tells channels apart, such as a channel shuffle, is not seen: do not sort such a super-net.
+    and what enters them, what may be passed on from a plain layer, sizes from `choose.derive`, and dimensions that no
+    elastic layer makes or reads. Where a shortcut passes a dimension on as another one, both are ordered alike if their
+    largest sizes are equal. A module of your own that tells channels apart, such as a channel shuffle, is not seen: do
+    not sort such a super-net.
 
     The state of an optimizer is not reordered: make a new one afterwards. Batch-norm statistics are.
 
@@ -149,6 +150,10 @@ def _fixed(network: nn.Module, uses: list[Use]) -> set[Key]:
             fixed.update(_ancestry(use.size))
         if key not in by_role["reads"] or _derived(use.size):
             fixed.add(key)
+    for copy in network.modules():
+        for gate in copy.gates if isinstance(copy, OptionalCopy) else ():
+            if isinstance(gate, DerivedGate) and gate.length.mixed:  # it may join a dimension to one of a plain layer
+                fixed.update(_ancestry(gate.length))
     for module in network.modules():
         if isinstance(module, (ElasticConv2d, ElasticLinear)):
             size = module.in_channels if isinstance(module, ElasticConv2d) else module.in_features

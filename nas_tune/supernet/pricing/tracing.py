@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from nas_tune.costs.dry_run import checked_shape
 from nas_tune.costs.model import Bill, CostModel, Price
-from nas_tune.errors import TaskError
+from nas_tune.errors import ArchitectureError, TaskError
+from nas_tune.space import Architecture, walks
 from nas_tune.space.elastic import Elastic
 from nas_tune.supernet.elastic import ElasticConv2d, PaddedConcat, Resize
 from nas_tune.supernet.pricing.pieces import pieces_of
@@ -25,9 +27,16 @@ from nas_tune.supernet.supernet import SuperNet
 
 if TYPE_CHECKING:
     from nas_tune.costs.operation import Operation
-    from nas_tune.space import Architecture, ModelSpace
+    from nas_tune.space import ModelSpace
 
 _MISFITS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
+
+
+MOST_NAMED = 100_000  # sets of active parameters that are remembered as being of the space
+_FOREIGN = (
+    "A cost is of the space that it was asked of: in a larger space give it the part, as in `cost(a.part('network'))`, "
+    "and constrain the part before it goes into the larger space."
+)
 
 
 def cost_model(space: ModelSpace, input_shape: Sequence[int]) -> CostModel:
@@ -49,15 +58,11 @@ class TracedCosts:
     """
 
     def __init__(self, space: ModelSpace, input_shape: Sequence[int]) -> None:
-        if not input_shape or any(not isinstance(size, int) or size < 1 for size in input_shape):
-            raise TaskError(
-                f"`input_shape` {tuple(input_shape)} is not a shape: "
-                "give positive whole numbers without the batch, for example (3, 32, 32)."
-            )
-        self.space, self.input_shape = space, tuple(input_shape)
+        self.space, self.input_shape = space, checked_shape(input_shape)
         self._bills: dict[tuple[object, ...], Bill] = {}
         self._supernet: SuperNet | None = None
         self._spatial: tuple[Elastic[object], ...] = ()
+        self._names: set[tuple[str, ...]] = set()
         self._last: tuple[Architecture | None, Price] = (None, (0, 0, 0))
 
     def __reduce__(self) -> tuple[type[TracedCosts], tuple[ModelSpace, tuple[int, ...]]]:
@@ -68,15 +73,36 @@ class TracedCosts:
         last, price = self._last
         if last is architecture:
             return price
-        own = self.space._own(architecture)  # type: ignore[arg-type]  # checked there
-        price = self._bill(own).price(own)
+        own = self._known(architecture)
+        price = self._bill(own).price(own, self._check)
         self._last = own, price
         return price
 
     def operations(self, architecture: Mapping[str, object]) -> Counter[Operation]:
         """Return how often an architecture's network runs each layer."""
-        own = self.space._own(architecture)  # type: ignore[arg-type]  # checked there
+        own = self._known(architecture)
+        self._check(own)
         return self._bill(own).operations(own)
+
+    def _known(self, architecture: Mapping[str, object]) -> Architecture:
+        """Return an architecture whose parameters are those of the space; its values are checked when they are new."""
+        if not isinstance(architecture, Architecture):
+            return self.space.architecture(architecture)
+        names = tuple(architecture._values)
+        if names not in self._names:
+            self._check(architecture)
+            if len(self._names) >= MOST_NAMED:
+                self._names.clear()
+            self._names.add(names)
+        return architecture
+
+    def _check(self, architecture: Architecture) -> None:
+        try:
+            own = Architecture(walks.read(self.space, architecture))
+        except ArchitectureError as error:
+            raise ArchitectureError(f"{error} {_FOREIGN}") from None
+        if len(own) != len(architecture):
+            raise ArchitectureError(f"{architecture!r} has parameters beside those of the space. {_FOREIGN}")
 
     def _bill(self, architecture: Architecture) -> Bill:
         if self._supernet is None:

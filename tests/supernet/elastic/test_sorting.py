@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_tune.search_spaces import NASBench201
+from nas_tune.search_spaces import NASBench201, ResNet
 from nas_tune.search_spaces.attentive_nas import AttentiveNAS
 from nas_tune.search_spaces.attentive_stage import Stage
-from nas_tune.space import Architecture, Categorical, Chooser, Integer
+from nas_tune.space import Architecture, Categorical, Chooser, Integer, ModelSpace
 from nas_tune.space.elastic import Channels, Size, combine
 from nas_tune.space.node import Node
 from nas_tune.supernet import SuperNet, elastic
@@ -306,3 +306,44 @@ def test_candidates_of_one_decision_are_reordered_together() -> None:
         sort_channels(network)
 
         torch.testing.assert_close(network(_x(network), most), before, rtol=1e-5, atol=1e-5)
+
+
+def test_channels_that_a_plain_stem_may_pass_on_stay_where_they_are() -> None:
+    """The identity shortcut of the first block adds the stem's channels to those of the stage, where both are 8."""
+    space = ResNet(depths=(1, 2), widths=(4, 8), stem_width=8, num_classes=3)
+    whole = Architecture({n: max(p.values) for n, p in space.parameters().items()})  # type: ignore[type-var]  # numbers
+    supernet = space.supernet().eval()
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = supernet(x, whole)
+        sorted_labels = sort_channels(supernet)
+
+        torch.testing.assert_close(supernet(x, whole), before, rtol=1e-5, atol=1e-5)
+    assert sorted_labels and not any("stage_1.width" in label.split(" = ") for label in sorted_labels)
+
+
+class Halved(ModelSpace):
+    """Two convolutions, the second with half the channels of the first."""
+
+    def __init__(self) -> None:
+        super().__init__({"width": Integer(8, 16, step=8)})
+
+    def network(self, choose: Chooser) -> nn.Module:
+        width = choose.value("width")
+        half = choose.derive(lambda a: int(str(a["width"])) // 2, 8, parameter="width")
+        return nn.Sequential(
+            elastic.conv2d(3, width, 3), elastic.conv2d(width, half, 1), elastic.conv2d(half, 5, 1), nn.Flatten()
+        )
+
+
+@torch.no_grad()
+def test_a_size_derived_from_a_parameter_is_a_dimension_of_its_own() -> None:
+    space = Halved()
+    supernet, images = space.supernet(), torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    before = supernet(images, Architecture({"width": 16}))
+
+    sort_channels(supernet)
+
+    torch.testing.assert_close(supernet(images, Architecture({"width": 16})), before, rtol=1e-5, atol=1e-5)
+    small = Architecture({"width": 8})
+    torch.testing.assert_close(supernet.extract(small)(images), supernet(images, small), rtol=1e-5, atol=1e-5)

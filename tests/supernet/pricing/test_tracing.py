@@ -16,7 +16,17 @@ from torch.nn import functional as F
 from nas_tune.costs import Operation, profile
 from nas_tune.costs.operation import operation_of
 from nas_tune.errors import TaskError
-from nas_tune.space import Categorical, Chooser, Integer, ModelSpace, Node, Repeat, SearchSpace, Subset, Switch
+from nas_tune.space import (
+    Categorical,
+    Chooser,
+    Integer,
+    ModelSpace,
+    Node,
+    Repeat,
+    SearchSpace,
+    Subset,
+    Switch,
+)
 from nas_tune.space.elastic import Elastic, combine
 from nas_tune.supernet import elastic
 from tests.supernet.elastic.networks import Sized
