@@ -62,6 +62,7 @@ class TracedCosts:
         self._bills: dict[tuple[object, ...], Bill] = {}
         self._supernet: SuperNet | None = None
         self._spatial: tuple[Elastic[object], ...] = ()
+        self._sound: Architecture | None = None  # the last one that was checked: several tables ask in turn
         self._names: set[tuple[str, ...]] = set()
         self._last: tuple[Architecture | None, Price] = (None, (0, 0, 0))
 
@@ -97,12 +98,15 @@ class TracedCosts:
         return architecture
 
     def _check(self, architecture: Architecture) -> None:
+        if architecture is self._sound:
+            return
         try:
             own = Architecture(walks.read(self.space, architecture))
         except ArchitectureError as error:
             raise ArchitectureError(f"{error} {_FOREIGN}") from None
         if len(own) != len(architecture):
             raise ArchitectureError(f"{architecture!r} has parameters beside those of the space. {_FOREIGN}")
+        self._sound = architecture
 
     def _bill(self, architecture: Architecture) -> Bill:
         if self._supernet is None:
