@@ -211,7 +211,7 @@ def test_a_tune_run_of_five_trials_builds_their_networks(
     search = OptunaSearch(space.define_by_run(), metric="classes", mode="max", seed=0)
     tuner = tune.Tuner(
         trainable(space),
-        tune_config=tune.TuneConfig(search_alg=search, num_samples=5, max_concurrent_trials=2, reuse_actors=True),
+        tune_config=tune.TuneConfig(search_alg=search, num_samples=5, max_concurrent_trials=1, reuse_actors=True),
         run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
     )
 
