@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 import networkx as nx
 from torch import Tensor, nn
 
-from nas_tune.errors import ArchitectureError, SpaceError
+from nas_tune.errors import ArchitectureError
 from nas_tune.space import Architecture, Categorical, Value
 from nas_tune.space.node import whole
 from nas_tune.space.walks import read
 
 from .operations import GreyToColour, Zero, average_pool, relu_conv_bn
-from .published import PublishedSpace
+from .published import PublishedSpace, size_of
 
 if TYPE_CHECKING:
     from nas_tune.space import Chooser
@@ -48,8 +48,14 @@ class NASBench201(PublishedSpace):
         self, channels: int = 16, cells_per_stage: int = 5, num_classes: int = 10, in_channels: int = 3
     ) -> None:
         super().__init__({_name(edge): Categorical(*OPERATIONS) for edge in EDGES})
-        self.channels, self.cells_per_stage = _size("channels", channels), _size("cells_per_stage", cells_per_stage)
-        self.num_classes, self.in_channels = _size("num_classes", num_classes), _size("in_channels", in_channels)
+        self.channels, self.cells_per_stage = (
+            size_of("NASBench201", "channels", channels),
+            size_of("NASBench201", "cells_per_stage", cells_per_stage),
+        )
+        self.num_classes, self.in_channels = (
+            size_of("NASBench201", "num_classes", num_classes),
+            size_of("NASBench201", "in_channels", in_channels),
+        )
 
     def __repr__(self) -> str:
         return (
@@ -143,13 +149,6 @@ class NASBench201(PublishedSpace):
 
 
 _STRING = re.compile(r"\+".join(r"\|" + "".join(rf"([^|~]+)~{i}\|" for i in range(j)) for j in (1, 2, 3)))
-
-
-def _size(argument: str, value: int) -> int:
-    size = whole("NASBench201", argument, value)
-    if size < 1:
-        raise SpaceError(f"NASBench201: `{argument}` is {value}; it is at least 1.")
-    return size
 
 
 def _name(edge: tuple[int, int]) -> str:

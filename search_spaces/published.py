@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from nas_tune.errors import ArchitectureError, SpaceError, unknown_name
+from nas_tune.errors import SpaceError, unknown_name
 from nas_tune.space import Architecture, ModelSpace, Value
 from nas_tune.space.node import whole
 
@@ -49,33 +49,6 @@ class PublishedSpace(ModelSpace):
         Raises:
             ArchitectureError: The text has another form, or names something unknown.
         """
-
-
-def words(space: ModelSpace, architecture: Mapping[str, Value]) -> str:
-    """Return the values of an architecture of a space without conditions, joined by blanks."""
-    values = space.architecture(architecture)
-    return " ".join(str(values[name]) for name in space.parameters())
-
-
-def from_words(space: ModelSpace, text: str) -> Architecture:
-    """Read what `words` writes.
-
-    Raises:
-        ArchitectureError: There are more or fewer words than parameters, or one is no value of its parameter.
-    """
-    found, parameters = text.split(), space.parameters()
-    if len(found) != len(parameters):
-        raise ArchitectureError(
-            f"'{text}' has {len(found)} words; {type(space).__name__} has {len(parameters)} parameters, "
-            "a word for each, separated by blanks."
-        )
-    values: dict[str, Value] = {}
-    for word, (name, parameter) in zip(found, parameters.items(), strict=True):
-        named = {str(value): value for value in parameter.values}
-        if word not in named:
-            raise parameter.impossible(word, name)
-        values[name] = named[word]
-    return space.architecture(values)
 
 
 def size_of(owner: str, argument: str, value: int) -> int:

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from nas_tune.errors import TaskError
 
-_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
+MISFITS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 
 
 @contextmanager
@@ -60,10 +60,10 @@ def dry_run(
     with torch.no_grad(), evaluating(module):
         try:
             return torch.func.functional_call(module, tensors, (inputs,))
-        except _MISFITS as error:
+        except MISFITS as error:
             raise TaskError(
                 f"{type(module).__name__} does not take an input of shape {tuple(inputs.shape)} "
-                f"(batch first): {_first_line(error)}. Change the input shape or the network."
+                f"(batch first): {first_line(error)}. Change the input shape or the network."
             ) from error
 
 
@@ -105,6 +105,6 @@ def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if dtype.is_floating_point and tensor.is_floating_point() else tensor
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

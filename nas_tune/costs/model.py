@@ -66,6 +66,14 @@ class Piece:
     operations: Callable[[Architecture], Iterable[Operation]]
 
 
+def all_hold(conditions: Iterable[Condition], architecture: Architecture) -> bool:
+    """Say whether an architecture meets all conditions; it does not where one belongs to a part that it lacks."""
+    try:
+        return all(condition(architecture) for condition in conditions)
+    except KeyError:
+        return False
+
+
 class Group:
     """Pieces that are part of a network under the same conditions, and whose prices depend on the same."""
 
@@ -75,10 +83,7 @@ class Group:
 
     def present(self, architecture: Architecture) -> bool:
         """Say whether the network of an architecture holds the pieces."""
-        try:
-            return all(condition(architecture) for condition in self.conditions)
-        except KeyError:
-            return False
+        return all_hold(self.conditions, architecture)
 
     def price(self, architecture: Architecture) -> Price:
         """Return the price in a network that holds the pieces."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from nas_tune.costs.model import Key, Piece, Price, total
 from nas_tune.costs.operation import Operation, operation_of
-from nas_tune.space.elastic import Blocks, Elastic
+from nas_tune.space.elastic import Elastic
 from nas_tune.supernet import elastic
 from nas_tune.supernet.elastic import Concat, ElasticBatchNorm2d, ElasticConv2d, ElasticLinear, ElasticModule, Sum
 from nas_tune.supernet.pricing.placement import Conditions, Places, held, needed
@@ -45,7 +45,7 @@ def pieces_of(
         plain.add(held(own), (parameter.numel(), 0, 0), None)
     for call, conditions in _placed(recording.calls, places):
         if isinstance(call.module, (Concat, Sum)):
-            yield from _join(call, conditions, fixed)
+            yield _join(call, conditions, fixed)
             continue
         sizes = (*_sizes(call.module), *(c for c in call.channels if isinstance(c, Elastic)))
         if sizes:
@@ -162,8 +162,6 @@ def _sizes(module: nn.Module) -> Sizes:
         found = (module.channels,)
     elif isinstance(module, ElasticLinear):
         found = (module.in_features,)
-    elif isinstance(module, (Concat, Sum)):
-        found = (module.places,)
     return tuple(size for size in found if isinstance(size, Elastic))
 
 
@@ -221,7 +219,7 @@ def alone(module: nn.Module, architecture: Architecture) -> nn.Module:
 
 def _at(size: object, architecture: Architecture) -> int:
     value = size.of(architecture) if isinstance(size, Elastic) else size
-    return len(value) if isinstance(value, Blocks) or not isinstance(value, int) else value  # type: ignore[arg-type]
+    return value if isinstance(value, int) else len(value)  # type: ignore[arg-type]  # blocks or spans
 
 
 def _price(call: Call) -> Callable[[Architecture], Price]:
@@ -241,8 +239,8 @@ def _plain_price(call: Call) -> Price:
     return 0, call.macs, 0 if call.output_shape is None else BYTES * math.prod(call.output_shape)
 
 
-def _join(call: Call, conditions: Conditions, fixed: frozenset[Elastic[object]]) -> Iterator[Piece]:
-    """Yield the price of what a join makes: of a single tensor it makes nothing."""
+def _join(call: Call, conditions: Conditions, fixed: frozenset[Elastic[object]]) -> Piece:
+    """Return the price of what a join makes: of a single tensor it makes nothing."""
     assert isinstance(call.module, (Concat, Sum))
     module, shape = call.module, call.output_shape or call.input_shape
     places, channels, whole = module.places, call.channels, isinstance(call.module, Concat)
@@ -258,7 +256,7 @@ def _join(call: Call, conditions: Conditions, fixed: frozenset[Elastic[object]])
         sizes: tuple[Elastic[object], ...] = (Elastic(made, 0, "joined"),)
     else:
         sizes = (places,) if isinstance(places, Elastic) else ()
-    yield _piece(conditions, sizes, fixed, lambda architecture: (0, 0, each * made(architecture)), _no_operations)
+    return _piece(conditions, sizes, fixed, lambda architecture: (0, 0, each * made(architecture)), _no_operations)
 
 
 def _layer_price(module: ElasticModule, positions: int) -> Callable[[Architecture], Price]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torch import nn
 
+from nas_tune.costs.model import all_hold
 from nas_tune.space.elastic import Elastic
 from nas_tune.space.node import find
 from nas_tune.space.nodes import Subset
@@ -109,7 +110,7 @@ class Anywhere:
     inside = ""
 
     def __call__(self, architecture: Architecture) -> bool:
-        return any(_all(conditions, architecture) for conditions in self.places)
+        return any(all_hold(conditions, architecture) for conditions in self.places)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,13 +123,6 @@ class Anywhere:
 
 Condition: TypeAlias = "Chosen | Longer | DerivedLonger | ItemChosen | Anywhere"
 Conditions: TypeAlias = "tuple[Condition, ...]"
-
-
-def _all(conditions: Conditions, architecture: Architecture) -> bool:
-    try:
-        return all(condition(architecture) for condition in conditions)
-    except KeyError:  # one of them belongs to a part that this architecture does not have
-        return False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from nas_tune.costs.dry_run import checked_shape
+from nas_tune.costs.dry_run import MISFITS, checked_shape, first_line
 from nas_tune.costs.model import Bill, CostModel, Price
 from nas_tune.errors import ArchitectureError, TaskError
 from nas_tune.space import Architecture, walks
@@ -28,9 +28,6 @@ from nas_tune.supernet.supernet import SuperNet
 if TYPE_CHECKING:
     from nas_tune.costs.operation import Operation
     from nas_tune.space import ModelSpace
-
-_MISFITS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
-
 
 MOST_NAMED = 100_000  # sets of active parameters that are remembered as being of the space
 _FOREIGN = (
@@ -150,11 +147,10 @@ def _trace(supernet: SuperNet, input_shape: tuple[int, ...], fixed: Mapping[Elas
     with selecting(Everything(fixed)), uncollected(), recording:
         try:
             supernet(inputs)
-        except _MISFITS as error:
-            lines = str(error).strip().splitlines()
+        except MISFITS as error:
             raise TaskError(
                 f"The networks of {supernet.space!r} do not take an input of shape {input_shape}: "
-                f"{lines[0] if lines else type(error).__name__}. Change the input shape or the space."
+                f"{first_line(error)}. Change the input shape or the space."
             ) from error
     counts = {name: len(parameter.values) for name, parameter in supernet.space.parameters().items()}
     return Bill(pieces_of(places, recording, frozenset(fixed)), counts)
