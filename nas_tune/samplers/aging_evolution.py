@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas_tune.errors import SpaceError
-from nas_tune.space import Architecture, walks
+from nas_tune.samplers.fixing import completed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.random import Generator
 
-    from nas_tune.space import Parameter, SearchSpace, Value
+    from nas_tune.space import Architecture, SearchSpace, Value
 
 MOST_TRIES = 32  # proposals that are taken already before one of them is accepted
 TRIES_PER_MUTATION = 8
@@ -29,15 +28,17 @@ class Member:
         number: When it was born: the smaller, the older.
         architecture: What was evaluated.
         value: Its fitness, larger is better.
+        excess: By how much it breaks constraints; the smaller wins, whatever the values.
     """
 
     number: int
     architecture: Architecture
     value: float
+    excess: float = 0.0
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Child:
     """An architecture to evaluate, and the number of the member it was bred from; `None` if it was drawn at random."""
 
     architecture: Architecture
@@ -57,12 +58,6 @@ class Breeding:
     crossover_probability: float = 0.0
 
 
-def admit(population: Sequence[Member], member: Member, size: int) -> tuple[Member, ...]:
-    """Return the population, oldest first, with `member` in its place by age and without the oldest beyond `size`."""
-    place = bisect_right(population, member.number, key=_number)
-    return (*population[:place], member, *population[place:])[-size:]
-
-
 def propose(
     space: SearchSpace,
     population: Sequence[Member],
@@ -70,7 +65,7 @@ def propose(
     fixed: Mapping[str, Value],
     is_taken: Callable[[Architecture], bool],
     rng: Generator,
-) -> Proposal:
+) -> Child:
     """Draw the next architecture to evaluate.
 
     A proposal that is taken is drawn again, with one mutation more after every 8 tries, so that the search widens where
@@ -96,8 +91,8 @@ def propose(
         try:
             proposal = breed(space, population, breeding, 1 + tries // TRIES_PER_MUTATION, rng)
         except SpaceError:  # nothing can be mutated, or no mutant is feasible
-            return Proposal(completed(space, space.sample(rng), fixed, rng), None)
-        proposal = Proposal(completed(space, proposal.architecture, fixed, rng), proposal.parent)
+            return Child(completed(space, space.sample(rng), fixed, rng), None)
+        proposal = Child(completed(space, proposal.architecture, fixed, rng), proposal.parent)
         if fixed and any(space.violations("", proposal.architecture)):
             infeasible.append(proposal)
         elif is_taken(proposal.architecture):
@@ -109,43 +104,24 @@ def propose(
 
 def breed(
     space: SearchSpace, population: Sequence[Member], breeding: Breeding, mutations: int, rng: Generator
-) -> Proposal:
+) -> Child:
     """Mutate the winner of a tournament; without a population, draw from the space."""
     if not population:
-        return Proposal(space.sample(rng), None)
+        return Child(space.sample(rng), None)
     parent = tournament(population, breeding.sample_size, rng)
     child = parent.architecture
     if breeding.crossover_probability and rng.random() < breeding.crossover_probability:
         child = space.crossover(child, tournament(population, breeding.sample_size, rng).architecture, rng)
     for _ in range(mutations):
         child = space.mutate(child, rng)
-    return Proposal(child, parent.number)
+    return Child(child, parent.number)
 
 
 def tournament(population: Sequence[Member], sample_size: int, rng: Generator) -> Member:
     """Return the best of `sample_size` members drawn with replacement, of equally good ones the first drawn."""
     drawn: list[int] = rng.integers(len(population), size=sample_size).tolist()
-    return max((population[i] for i in drawn), key=_value)
+    return max((population[i] for i in drawn), key=_fitness)
 
 
-def completed(
-    space: SearchSpace, architecture: Architecture, fixed: Mapping[str, Value], rng: Generator
-) -> Architecture:
-    """Give an architecture the fixed values, and draw the decisions that they open."""
-    if not fixed:
-        return architecture
-
-    def answer(name: str, parameter: Parameter, weights: Sequence[int] | None) -> Value:
-        if name in fixed:
-            return fixed[name]
-        return architecture[name] if name in architecture else walks.draw(parameter, weights, rng)
-
-    return Architecture(walks.follow(space, answer))
-
-
-def _number(member: Member) -> int:
-    return member.number
-
-
-def _value(member: Member) -> float:
-    return member.value
+def _fitness(member: Member) -> tuple[float, float]:
+    return -member.excess, member.value

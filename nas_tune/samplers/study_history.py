@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from nas_tune.errors import SpaceError
 from nas_tune.samplers import study_records
-from nas_tune.samplers.aging_evolution import Member, admit
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -18,39 +20,81 @@ if TYPE_CHECKING:
     from nas_tune.space import Architecture, SearchSpace
 
 MOST_REMEMBERED = 4096  # architectures whose canonical key is at hand
+CANONICAL_KEY = "canonical_key"  # note of every sampler: of the architecture of a trial, before it is all suggested
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A finished trial.
+
+    Attributes:
+        number: Number of the trial: the smaller, the earlier it was asked for.
+        architecture: What was evaluated.
+        state: `COMPLETE`, `PRUNED` or `FAIL`.
+        values: A value for each objective, larger is better; empty unless complete.
+        reports: What the trial reported on its way, by step; larger is better. Empty with several objectives.
+        constraints: What `trial.set_constraint` recorded, above 0 where broken.
+        notes: What the sampler wrote into the trial when it proposed it.
+    """
+
+    number: int
+    architecture: Architecture
+    state: TrialState
+    values: tuple[float, ...] = ()
+    reports: Mapping[int, float] = field(default_factory=dict)
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the trial came to its end."""
+        return self.state == TrialState.COMPLETE
+
+    @property
+    def value(self) -> float:
+        """The value of a complete trial of one objective."""
+        return self.values[0]
+
+    @property
+    def excess(self) -> float:
+        """By how much the trial broke its constraints in all; 0 where it is feasible."""
+        return sum(max(excess, 0.0) for excess in self.constraints.values())
 
 
 class StudyHistory:
-    """The population and the architectures that are taken, read from the trials of a study.
-
-    Trials that failed, and those that hold no architecture of the space, are as if they had never been. A pruned trial
-    is no member: its value is of a lower fidelity than theirs, and it was stopped because it was worse. It does count
-    as evaluated, so that a pruner does not prolong the random beginning.
+    """The trials of a study that hold an architecture of the space, each read once, when it is finished.
 
     Args:
         space: Space of the architectures.
         prefix: Stands before the name of every parameter in the trials.
-        population_size: Most members of the population.
-        maximize: Whether a larger value of a trial is better.
-        key_attribute: System attribute under which a running trial has the canonical key of its architecture.
+        directions: Of the study.
+        owner: Name of the sampler, under which its notes stand in the trials.
+
+    Attributes:
+        finished: Every finished trial by number.
+        complete: The complete ones of these.
+        evaluated: How many are complete or pruned.
+        running: Architectures of the trials that are not finished, as far as they are known, by number.
+        changes: Grows whenever `finished` does; another number is another `finished`.
     """
 
-    def __init__(
-        self, space: SearchSpace, prefix: str, population_size: int, maximize: bool, key_attribute: str
-    ) -> None:
-        self._space, self._prefix, self._size = space, prefix, population_size
-        self._sign = 1.0 if maximize else -1.0
-        self._key_attribute = key_attribute
+    def __init__(self, space: SearchSpace, prefix: str, directions: Sequence[StudyDirection], owner: str) -> None:
+        self._space, self._prefix, self._owner = space, prefix, f"{owner}:"
+        self._signs = tuple(1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions)
         self.key: Callable[[Architecture], str] = lru_cache(MOST_REMEMBERED)(space.canonical_key)
         self.pending: dict[int, Architecture] = {}  # proposals on their way, by trial number
+        self.changes = 0
         self._reset()
 
     def _reset(self) -> None:
-        self._members: tuple[Member, ...] = ()
-        self._evaluated = 0
+        self.finished: list[Evaluation] = []
+        self.complete: list[Evaluation] = []
+        self.evaluated = 0
+        self.running: dict[int, Architecture] = {}
         self._taken: set[str] = set()
         self._seen = 0
         self._open: dict[int, tuple[int, str | None]] = {}  # number and key of unfinished trials, by place
+        self.changes += 1
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Read what is new in `trials`, all trials of the study by number; fewer than before are another history."""
@@ -62,44 +106,61 @@ class StudyHistory:
             trial = trials[place]
             _, key = self._open.pop(place, (trial.number, None))
             if trial.state.is_finished():
+                self.running.pop(trial.number, None)
                 self._finish(trial)
             else:
                 self._open[place] = trial.number, key or self._running_key(trial)
 
     def _finish(self, trial: FrozenTrial) -> None:
-        if trial.state == TrialState.FAIL:
-            return
         architecture = self._read(trial.params)
         if architecture is None:
             return
-        self._taken.add(self.key(architecture))
-        self._evaluated += 1
+        evaluation = self._evaluation(trial, architecture)
+        insort(self.finished, evaluation, key=_number)
+        if evaluation.complete:
+            insort(self.complete, evaluation, key=_number)
+        if trial.state != TrialState.FAIL:
+            self.evaluated += 1
+            self._taken.add(self.key(architecture))
+        self.changes += 1
+
+    def _evaluation(self, trial: FrozenTrial, architecture: Architecture) -> Evaluation:
+        values: tuple[float, ...] = ()
         if trial.state == TrialState.COMPLETE:
-            assert trial.value is not None  # nor NaN: Optuna makes such a trial a failed one
-            member = Member(trial.number, architecture, self._sign * trial.value)
-            self._members = admit(self._members, member, self._size)
+            assert trial.values is not None  # nor NaN: Optuna makes such a trial a failed one
+            values = tuple(sign * value for sign, value in zip(self._signs, trial.values, strict=True))
+        reports = {}
+        if len(self._signs) == 1 and trial.intermediate_values:
+            reports = {step: self._signs[0] * value for step, value in trial.intermediate_values.items()}
+        start = len(self._owner)
+        notes = {name[start:]: note for name, note in trial.system_attrs.items() if name.startswith(self._owner)}
+        return Evaluation(trial.number, architecture, trial.state, values, reports, trial.constraints, notes)
 
     def _running_key(self, trial: FrozenTrial) -> str | None:
-        recorded = study_records.recorded(trial, self._key_attribute)
-        if isinstance(recorded, str):
+        if trial.number not in self.running:
+            architecture = self._read({**study_records.enqueued_params(trial), **trial.params})
+            if architecture is not None:
+                self.running[trial.number] = architecture
+        recorded = study_records.recorded_key(trial, CANONICAL_KEY)
+        if recorded is not None:
             return recorded
-        architecture = self._read({**study_records.enqueued_params(trial), **trial.params})
-        return None if architecture is None else self.key(architecture)
+        return self.key(self.running[trial.number]) if trial.number in self.running else None
 
-    def _read(self, params: dict[str, object]) -> Architecture | None:
+    def _read(self, params: Mapping[str, object]) -> Architecture | None:
         try:
             return self._space.architecture(params, self._prefix)
         except SpaceError:
             return None
 
-    @property
-    def population(self) -> tuple[Member, ...]:
-        """The last members by trial number; none before as many trials are evaluated as the population has places."""
-        return self._members if self._evaluated >= self._size else ()
-
     def is_taken(self, architecture: Architecture, number: int) -> bool:
         """Whether a trial other than `number` has evaluated the network, is at it, or waits for it."""
+        return self.key(architecture) in self._taken or self.is_contested(architecture, number)
+
+    def is_contested(self, architecture: Architecture, number: int) -> bool:
+        """Whether a trial other than `number` is at the network or waits for it."""
         key = self.key(architecture)
-        if key in self._taken:
-            return True
         return any(other == key and other_number != number for other_number, other in self._open.values())
+
+
+def _number(evaluation: Evaluation) -> int:
+    return evaluation.number

@@ -28,14 +28,17 @@ def study_key(study: Study) -> tuple[int, int | None]:
     return study._study_id, getattr(study, "_bracket_id", None)
 
 
-def record(study: Study, trial: FrozenTrial, attribute: str, value: str | int) -> None:
+def record(study: Study, trial: FrozenTrial, attribute: str, value: str | int | float) -> None:
     """Write a system attribute of a running trial."""
     study._storage.set_trial_system_attr(trial._trial_id, attribute, value)
 
 
-def recorded(trial: FrozenTrial, attribute: str) -> object:
-    """Return a system attribute of a trial, `None` if it has not been written."""
-    return trial.system_attrs.get(attribute)
+def recorded_key(trial: FrozenTrial, name: str) -> str | None:
+    """Return what any of the samplers wrote into a trial as its note `name`, `None` if none has."""
+    for attribute, value in trial.system_attrs.items():
+        if attribute.endswith(f":{name}") and isinstance(value, str):
+            return value
+    return None
 
 
 def enqueued_params(trial: FrozenTrial) -> Mapping[str, object]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from numpy.random import Generator, default_rng
 
-from nas_tune.samplers.aging_evolution import MOST_TRIES, Breeding, Member, Proposal, admit, propose, tournament
+from nas_tune.samplers.aging_evolution import MOST_TRIES, Breeding, Child, Member, propose, tournament
 from nas_tune.space import Architecture, Categorical, SearchSpace, Value
 
 
@@ -26,32 +26,6 @@ def distance(a: Mapping[str, Value], b: Mapping[str, Value]) -> int:
     return sum(a[name] != b[name] for name in a)
 
 
-def test_a_full_population_loses_its_oldest_member_and_not_its_worst(cell_space: SearchSpace) -> None:
-    population = members(cell_space, [9.0, 1.0, 5.0])
-
-    after = admit(population, Member(3, cell_space.sample(default_rng(3)), 2.0), size=3)
-
-    assert [member.number for member in after] == [1, 2, 3]
-
-
-def test_the_population_keeps_its_size(cell_space: SearchSpace) -> None:
-    population: tuple[Member, ...] = ()
-    sizes = []
-    for number in range(9):
-        population = admit(population, Member(number, cell_space.sample(default_rng(number)), 0.0), size=4)
-        sizes.append(len(population))
-
-    assert sizes == [1, 2, 3, 4, 4, 4, 4, 4, 4]
-
-
-def test_a_member_that_is_finished_late_takes_its_place_by_age(cell_space: SearchSpace) -> None:
-    population = tuple(Member(n, cell_space.sample(default_rng(n)), 0.0) for n in (3, 5, 6))
-    late, too_late = (Member(n, cell_space.sample(default_rng(n)), 0.0) for n in (4, 2))
-
-    assert [member.number for member in admit(population, late, size=3)] == [4, 5, 6]
-    assert [member.number for member in admit(population, too_late, size=3)] == [3, 5, 6]
-
-
 def test_the_parent_is_the_best_of_those_drawn(cell_space: SearchSpace) -> None:
     values = default_rng(0).permutation(20).astype(float).tolist()
     population = members(cell_space, values)
@@ -61,6 +35,17 @@ def test_the_parent_is_the_best_of_those_drawn(cell_space: SearchSpace) -> None:
         best = max(values[i] for i in drawn)
 
         assert tournament(population, 5, default_rng(seed)).value == best
+
+
+def test_a_member_that_breaks_less_wins_whatever_the_values(cell_space: SearchSpace) -> None:
+    architecture = cell_space.sample(default_rng(0))
+    population = (
+        Member(0, architecture, 9.0, 0.5),
+        Member(1, architecture, 1.0, 0.1),
+        Member(2, architecture, 2.0, 0.1),
+    )
+
+    assert tournament(population, 100, default_rng(0)).number == 2
 
 
 def test_a_sample_of_one_makes_every_member_a_parent_equally_often(cell_space: SearchSpace) -> None:
@@ -179,7 +164,7 @@ def test_fixed_values_are_completed_within_the_constraints() -> None:
 
 
 def test_the_same_generator_and_history_give_the_same_proposal(joint_space: SearchSpace) -> None:
-    def draw(seed: int) -> Proposal:
+    def draw(seed: int) -> Child:
         population = members(joint_space, [0.0, 1.0, 2.0])
         return propose(joint_space, population, Breeding(2), {}, nothing_is_taken, default_rng(seed))
 
@@ -200,7 +185,7 @@ def best_rank(space: SearchSpace, rank: Callable[[Architecture], int], budget: i
         parents = population if number >= 10 else ()
         architecture = propose(space, parents, Breeding(5), {}, found.__contains__, rng).architecture
         found[architecture] = rank(architecture)
-        population = admit(population, Member(number, architecture, -found[architecture]), size=10)
+        population = (*population, Member(number, architecture, -found[architecture]))[-10:]
     return min(found.values())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from nas_tune.samplers.aging_evolution import Breeding, Member, admit, propose
+from nas_tune.samplers.aging_evolution import Breeding, Member, propose
 from nas_tune.space import Architecture, Categorical, SearchSpace
 
 # Mean test accuracy in % of 100 evaluations on CIFAR-10, chosen by the validation accuracy of 12 epochs, of reference
@@ -37,7 +37,7 @@ def test_evolution_finds_what_published_runs_find(
             place = row[tuple(proposal.architecture.values())]
             found[proposal.architecture] = place
             member = Member(number, proposal.architecture, float(validation[place]))
-            population = admit(population, member, population_size)
+            population = (*population, member)[-population_size:]
         return float(test[max(found.values(), key=lambda i: float(validation[i]))])
 
     accuracies = [run(seed) for seed in range(100)]

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import optuna
 import pytest
 from numpy.random import default_rng
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nas_tune.samplers.regularized_evolution import population_of
 from nas_tune.samplers.study_history import StudyHistory
 from nas_tune.space import Architecture, SearchSpace
 
@@ -32,17 +34,17 @@ def space(cell_space: SearchSpace) -> CountingSpace:
 
 
 def history(space: SearchSpace, maximize: bool = True) -> StudyHistory:
-    return StudyHistory(space, "", population_size=3, maximize=maximize, key_attribute=KEY)
+    direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+    return StudyHistory(space, "", [direction], "RegularizedEvolution")
 
 
-def make_trial(space: SearchSpace, number: int, state: TrialState = TrialState.COMPLETE, **more: object) -> FrozenTrial:
+def make_trial(space: SearchSpace, number: int, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
     architecture = space.sample(default_rng(number))
     trial = optuna.create_trial(
         state=state,
         params=dict(architecture),
         distributions=space.distributions(architecture),
         value=float(number) if state == TrialState.COMPLETE else None,
-        system_attrs=more or None,
     )
     trial.number = number
     return trial
@@ -50,7 +52,7 @@ def make_trial(space: SearchSpace, number: int, state: TrialState = TrialState.C
 
 def numbers(known: StudyHistory, trials: Sequence[FrozenTrial]) -> list[int]:
     known.update(trials)
-    return [member.number for member in known.population]
+    return [member.number for member in population_of(known, 3)]
 
 
 def test_each_finished_trial_is_read_once(space: CountingSpace) -> None:
@@ -106,8 +108,8 @@ def test_fitness_grows_in_the_direction_of_the_study(space: SearchSpace) -> None
     up.update(trials)
     down.update(trials)
 
-    assert [member.value for member in up.population] == [0.0, 1.0, 2.0]
-    assert [member.value for member in down.population] == [-0.0, -1.0, -2.0]
+    assert [evaluation.value for evaluation in up.complete] == [0.0, 1.0, 2.0]
+    assert [evaluation.value for evaluation in down.complete] == [-0.0, -1.0, -2.0]
 
 
 @pytest.mark.parametrize(
@@ -132,3 +134,29 @@ def test_a_running_trial_takes_the_network_whose_key_it_has_recorded(space: Sear
 
     assert known.is_taken(proposed, number=1)
     assert not known.is_taken(proposed, number=0)
+
+
+def test_a_trial_that_is_finished_late_takes_its_place_by_age(space: SearchSpace) -> None:
+    trials = [make_trial(space, number) for number in range(6)]
+    trials[3], late = make_trial(space, 3, TrialState.RUNNING), trials[3]
+    known = history(space)
+
+    assert numbers(known, trials) == [2, 4, 5]
+    assert numbers(known, [*trials[:3], late, *trials[4:]]) == [3, 4, 5]
+
+
+def test_an_evaluation_holds_what_the_trial_says(space: SearchSpace) -> None:
+    trial = make_trial(space, 4)
+    trial.system_attrs = {"RegularizedEvolution:parent": 2, "Other:parent": 3}
+    trial.intermediate_values = {1: 0.5}
+    trial.set_constraint("memory", 2.0)
+    trial.set_constraint("latency", -1.0)
+    known = history(space, maximize=False)
+    known.update([trial])
+
+    (evaluation,) = known.finished
+    assert evaluation.values == (-4.0,)
+    assert evaluation.reports == {1: -0.5}
+    assert evaluation.constraints == {"memory": 2.0, "latency": -1.0}
+    assert evaluation.excess == 2.0
+    assert evaluation.notes == {"parent": 2}
