@@ -46,6 +46,10 @@ class SamplerError(NasTuneError, ValueError):
     """An argument of a sampler is out of its range."""
 
 
+class PredictorError(NasTuneError, ValueError):
+    """A predictor has an argument out of range, data that it cannot learn, or was asked before it learned."""
+
+
 class LatencyError(NasTuneError, ValueError):
     """A latency cannot be measured, or a table of latencies cannot be read or does not fit."""
 
