@@ -57,4 +57,17 @@ class SamplingPredictor(Predictor, Protocol):
     """A predictor that can draw whole functions, which Thompson sampling maximises."""
 
     def sample(self, architectures: Sequence[Architecture], rng: Generator) -> NDArray[np.float64]:
-        """Draw one function and return its values at the architectures, shape `(n,)`; jointly, not one by one."""
+        """Draw one function and return its values at the architectures, shape `(n,)`; jointly, not one by one.
+
+        Which function it is depends on `rng` alone: a generator of the same state draws the same one for others.
+        """
+
+
+@runtime_checkable
+class ConditionedPredictor(Predictor, Protocol):
+    """A predictor whose hyperparameters cost more than its data, so that data can change while they stay."""
+
+    def condition(
+        self, architectures: Sequence[Architecture], values: Sequence[float], noise: Sequence[float] | None = None
+    ) -> Self:
+        """Learn other data with the hyperparameters of the last `fit`; arguments and errors are those of `fit`."""

@@ -27,7 +27,7 @@ def is_input(op: str) -> bool:
 
 def operations(space: SearchSpace) -> tuple[str, ...]:
     """Return every op that a graph of the space can hold: inputs, output, what joins, and the choices."""
-    return tuple(dict.fromkeys((*inputs(space), "output", *(STRUCTURE if _has_graph(space) else ()), *choices(space))))
+    return tuple(dict.fromkeys((*inputs(space), "output", *(STRUCTURE if draws_graphs(space) else ()), *choices(space))))
 
 
 def choices(space: SearchSpace) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _links(node: Node) -> int:
         return node.high * _links(node.node)
     if not _is_space(node):
         return 0
-    return node.graph_nodes() if _has_graph(node) else sum(map(_links, node.nodes.values()))
+    return node.graph_nodes() if draws_graphs(node) else sum(map(_links, node.nodes.values()))
 
 
 def has_own_graph(space: SearchSpace) -> bool:
@@ -162,7 +162,7 @@ def chain(space: SearchSpace, architecture: Architecture) -> nx.DiGraph[str]:
 
 def _parts(name: str, node: Node, architecture: Architecture) -> Iterator[tuple[str, str | nx.DiGraph[str] | None]]:
     """Yield path and op (or graph, or None for a number) of every link of the chain."""
-    if _is_space(node) and name and _has_graph(node):
+    if _is_space(node) and name and draws_graphs(node):
         yield name, node.graph(architecture.part(name))
     elif _is_space(node):
         for key, child in node.nodes.items():
@@ -176,10 +176,11 @@ def _parts(name: str, node: Node, architecture: Architecture) -> Iterator[tuple[
         yield name, None
 
 
-def _has_graph(node: Node) -> bool:
+def draws_graphs(node: Node) -> bool:
+    """Say whether a node is a space that draws graphs of its own, or holds one that does."""
     if isinstance(node, Repeat):
-        return _has_graph(node.node)
-    return _is_space(node) and (has_own_graph(node) or any(map(_has_graph, node.nodes.values())))
+        return draws_graphs(node.node)
+    return _is_space(node) and (has_own_graph(node) or any(map(draws_graphs, node.nodes.values())))
 
 
 def _splice(graph: nx.DiGraph[str], end: str, name: str, part: nx.DiGraph[str]) -> str:
