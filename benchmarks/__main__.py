@@ -21,8 +21,8 @@ MACHINERY = frozenset({"__main__", "contract", "provenance"})
 
 
 def discover() -> tuple[str, ...]:
-    """Give the names of all benchmarks: every module of the package but its own machinery, in order."""
-    names = (module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    """Give the names of all benchmarks, in order: every module here but the machinery; packages are what they share."""
+    names = (module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg)
     return tuple(sorted(name for name in names if name not in MACHINERY))
 
 

@@ -23,6 +23,9 @@ and the claims, and exits 1 if a claim misses its target. ``python -m benchmarks
 runs it in a process of its own, so that nothing one of them leaves behind slows the next. With ``--quick`` a benchmark
 ends within 5 minutes on two cores. Speed is claimed as a ratio of two things timed side by side in one run, never in
 seconds.
+
+A benchmark with options of its own builds them on :func:`parser` and ends with :func:`publish`. A package beside the
+benchmarks is what several of them share, and is not run.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ import argparse
 import csv
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
 Better = Literal["lower", "higher"]
+FILE_WIDTH = 160  # characters of a line where no terminal says how many it has
 
 
 @dataclass(frozen=True)
@@ -117,11 +122,13 @@ class Measurement:
         rows: The raw table, a mapping from column to cell for each row; a row may leave columns out.
         claims: What is promised about it.
         figure: The same as a plot, if it has one.
+        summary: What the terminal shows of `rows` where those are too many; the rows themselves if left out.
     """
 
     rows: Sequence[Row]
     claims: Sequence[Claim]
     figure: go.Figure | None = None
+    summary: Sequence[Row] | None = None
 
 
 def main(measure: Callable[[Options], Measurement], argv: Sequence[str] | None = None) -> int:
@@ -134,10 +141,23 @@ def main(measure: Callable[[Options], Measurement], argv: Sequence[str] | None =
     Returns:
         Exit status: 0 if every claim holds, 1 if one misses.
     """
-    arguments = _parser(measure).parse_args(argv)
+    arguments = parser(measure.__globals__.get("__doc__") or "").parse_args(argv)
     measurement = measure(Options(quick=arguments.quick, seeds=arguments.seeds))
-    console = Console()
-    console.print(rows_table(measurement.rows))
+    return publish(measurement, arguments)
+
+
+def publish(measurement: Measurement, arguments: argparse.Namespace) -> int:
+    """Print what was measured and write the files that were asked for.
+
+    Args:
+        measurement: What was measured.
+        arguments: What a `parser` has read.
+
+    Returns:
+        Exit status, see `main`.
+    """
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+    console.print(rows_table(measurement.rows if measurement.summary is None else measurement.summary))
     console.print(claims_table(measurement.claims))
     if arguments.json:
         write_json(arguments.json, measurement.claims)
@@ -205,17 +225,23 @@ def _text(cell: Cell) -> str:
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
-def _parser(measure: Callable[[Options], Measurement]) -> argparse.ArgumentParser:
-    described = measure.__globals__.get("__doc__") or ""
-    parser = argparse.ArgumentParser(description=described.strip().partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="measure less: within 5 minutes on two cores")
-    parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="number of seeds (default: 3)")
+def parser(description: str, seeds: int = 3) -> argparse.ArgumentParser:
+    """Return what reads the command line of a benchmark; one with options of its own adds them, see `publish`.
+
+    Args:
+        description: Docstring of the benchmark, of which the first line is shown.
+        seeds: Number of seeds if none is asked for.
+    """
+    made = argparse.ArgumentParser(description=description.strip().partition("\n")[0])
+    made.add_argument("--quick", action="store_true", help="measure less: within 5 minutes on two cores")
+    made.add_argument("--seeds", type=count, default=seeds, metavar="N", help="number of seeds (default: %(default)s)")
     for name, content in (("json", "claims and machine"), ("csv", "raw table"), ("figure", "plot (.html, or .png)")):
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the {content}")
-    return parser
+        made.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the {content}")
+    return made
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a whole number of at least 1 from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)

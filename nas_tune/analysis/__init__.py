@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nas_tune.analysis.frame import trials_frame as trials_frame
+    from nas_tune.analysis.proxy import ProxyQuality as ProxyQuality
+    from nas_tune.analysis.proxy import proxy_quality as proxy_quality
     from nas_tune.analysis.rank import kendall_tau as kendall_tau
 
-_HOMES = {"trials_frame": "frame", "kendall_tau": "rank"}
+_HOMES = {"trials_frame": "frame", "kendall_tau": "rank", "ProxyQuality": "proxy", "proxy_quality": "proxy"}
 
-__all__ = ["kendall_tau", "trials_frame"]
+__all__ = ["ProxyQuality", "kendall_tau", "proxy_quality", "trials_frame"]
 
 
 def __getattr__(name: str) -> object:
