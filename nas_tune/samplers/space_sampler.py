@@ -198,10 +198,10 @@ class SpaceSampler(BaseSampler, ABC):
             proposal = self.propose(Request(trial.number, history, fixed, taken, self._generator(trial, contest)))
             if not self._avoid_duplicates or len(fixed) == len(self._parameters):
                 break
-            contested = history.is_contested(proposal.architecture, trial.number)
+            known = history.is_taken(proposal.architecture, trial.number)
             study_records.record(study, trial, self._note(CANONICAL_KEY), history.key(proposal.architecture))
             history.update(study.get_trials(deepcopy=False))
-            if contested or not history.is_contested(proposal.architecture, trial.number):
+            if known or not history.is_taken(proposal.architecture, trial.number):  # meanwhile, perhaps to its end
                 break
         for name, note in proposal.notes.items():
             study_records.record(study, trial, self._note(name), note)

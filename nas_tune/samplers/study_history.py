@@ -75,12 +75,13 @@ class StudyHistory:
         complete: The complete ones of these.
         evaluated: How many are complete or pruned.
         running: Architectures of the trials that are not finished, as far as they are known, by number.
+        signs: 1 for each objective that is maximised, -1 for each that is minimised.
         changes: Grows whenever `finished` does; another number is another `finished`.
     """
 
     def __init__(self, space: SearchSpace, prefix: str, directions: Sequence[StudyDirection], owner: str) -> None:
         self._space, self._prefix, self._owner = space, prefix, f"{owner}:"
-        self._signs = tuple(1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions)
+        self.signs = tuple(1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions)
         self.key: Callable[[Architecture], str] = lru_cache(MOST_REMEMBERED)(space.canonical_key)
         self.pending: dict[int, Architecture] = {}  # proposals on their way, by trial number
         self.changes = 0
@@ -128,10 +129,10 @@ class StudyHistory:
         values: tuple[float, ...] = ()
         if trial.state == TrialState.COMPLETE:
             assert trial.values is not None  # nor NaN: Optuna makes such a trial a failed one
-            values = tuple(sign * value for sign, value in zip(self._signs, trial.values, strict=True))
+            values = tuple(sign * value for sign, value in zip(self.signs, trial.values, strict=True))
         reports = {}
-        if len(self._signs) == 1 and trial.intermediate_values:
-            reports = {step: self._signs[0] * value for step, value in trial.intermediate_values.items()}
+        if len(self.signs) == 1 and trial.intermediate_values:
+            reports = {step: self.signs[0] * value for step, value in trial.intermediate_values.items()}
         start = len(self._owner)
         notes = {name[start:]: note for name, note in trial.system_attrs.items() if name.startswith(self._owner)}
         return Evaluation(trial.number, architecture, trial.state, values, reports, trial.constraints, notes)
