@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from nas_tune.errors import SpaceError
 
@@ -29,6 +29,10 @@ class Choose(Protocol):
 
 class Node(ABC):
     """A part of a search space. Walking it asks for the decisions that are active, in their fixed order."""
+
+    def __deepcopy__(self, memo: Mapping[int, object]) -> Self:
+        """Return the node itself: it never changes."""
+        return self
 
     @abstractmethod
     def walk(self, name: str, choose: Choose) -> None:

@@ -1,0 +1,136 @@
+"""A predictor at work in a study: which data it learns, and when its hyperparameters are worth learning again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nas_tune.predictors.normal_scores import NormalScores
+from nas_tune.predictors.predictor import ConditionedPredictor, Predictor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nas_tune.space import Architecture
+
+MOST_LEARNED = 1_000  # values that a predictor learns: the best and the latest of more
+MOST_FITTED = 300  # values that hyperparameters are learned from
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Evaluated architectures in the order in which they were asked for.
+
+    Attributes:
+        architectures: What was evaluated.
+        values: Value of each, finite; larger is better.
+    """
+
+    architectures: tuple[Architecture, ...]
+    values: tuple[float, ...]
+
+    def part(self, places: Sequence[int]) -> Observations:
+        """Return the observations at some places."""
+        return Observations(tuple(self.architectures[i] for i in places), tuple(self.values[i] for i in places))
+
+    def thinned(self, most: int) -> Observations:
+        """Return at most `most` of the observations: one half the best, the other the latest of the others."""
+        count = len(self.values)
+        if count <= most:
+            return self
+        best = set(np.argsort(-np.array(self.values), kind="stable")[: most // 2].tolist())
+        others = [i for i in range(count) if i not in best][-(most - len(best)) :]
+        return self.part(sorted([*best, *others]))
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What is known of an architecture without a value: a score, and how little it says.
+
+    Attributes:
+        architecture: What was tried.
+        score: Normal score among the complete trials.
+        noise: Variance of the score beyond that of a value.
+    """
+
+    architecture: Architecture
+    score: float
+    noise: float
+
+
+class Surrogate:
+    """Learns normal scores of values, with hints and with what it believes of running trials.
+
+    Hyperparameters are learned at few sizes of the study only, always from the trials that were there then: whichever
+    process asks, they are the same.
+
+    Args:
+        predictor: What learns; a copy of it does.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor: Predictor = copy.deepcopy(predictor)
+        self._fitted: Observations | None = None
+
+    def learn(
+        self, observations: Observations, hints: Sequence[Hint], believed: Sequence[Architecture]
+    ) -> NormalScores:
+        """Learn a study as it is now.
+
+        Args:
+            observations: The complete trials, at least one.
+            hints: What pruned and failed trials say.
+            believed: What is being evaluated: it counts as if it came out as expected (the Kriging believer), so that
+                nothing near is proposed for what is being found out already.
+
+        Returns:
+            The scores of all values.
+
+        Reference: Ginsbourger et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010, section 4.2.
+        """
+        scores = NormalScores(observations.values)
+        known = observations.thinned(MOST_LEARNED)
+        architectures = [*known.architectures, *(hint.architecture for hint in hints)]
+        values = [*scores(known.values).tolist(), *(hint.score for hint in hints)]
+        noise = [*[0.0] * len(known.values), *(hint.noise for hint in hints)]
+        self._learn(observations, architectures, values, noise)
+        if believed:
+            means = self.predictor.predict(believed).mean.tolist()
+            noise = [*noise, *[0.0] * len(means)]
+            self._learn(observations, [*architectures, *believed], [*values, *means], noise)
+        return scores
+
+    def _learn(
+        self,
+        observations: Observations,
+        architectures: Sequence[Architecture],
+        values: Sequence[float],
+        noise: Sequence[float],
+    ) -> None:
+        if not isinstance(self.predictor, ConditionedPredictor):
+            self.predictor.fit(architectures, values, noise)
+            return
+        start = observations.part(range(scheduled(len(observations.values)))).thinned(MOST_FITTED)
+        if start != self._fitted:
+            self.predictor.fit(start.architectures, NormalScores(start.values).scores.tolist())
+            self._fitted = start
+        self.predictor.condition(architectures, values, noise)
+
+
+def finite(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return values with the infinite ones put at the ends of the finite ones."""
+    found = np.array(values, dtype=np.float64)
+    inside = found[np.isfinite(found)]
+    return np.clip(found, inside.min(), inside.max()) if len(inside) else np.sign(found)
+
+
+def scheduled(count: int) -> int:
+    """Return from how many of `count` values hyperparameters are learned: all of up to 20, then ever rarer sizes."""
+    size = min(count, 20)
+    while (larger := size + max(size // 16, 1 + size // 40)) <= count:
+        size = larger
+    return size
