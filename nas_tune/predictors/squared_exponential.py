@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import gpytorch
@@ -42,7 +41,7 @@ class SquaredExponential(gpytorch.kernels.Kernel):  # type: ignore[misc]  # gpyt
         self.weights_prior = NormalPrior(centre, spread)
         self.scale_prior = NormalPrior(0.0, SCALE_SPREAD)
         self.noise_prior = NormalPrior(math.log(NOISE), NOISE_SPREAD)
-        self.columns: Sequence[int] | Tensor = ()
+        self.columns = torch.zeros(0, dtype=torch.long)
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **_: object) -> Tensor:
         """Return the covariance of rows, shape `(n, m)`; with `diag` that of each row with its own, shape `(n,)`.
@@ -69,6 +68,6 @@ class SquaredExponential(gpytorch.kernels.Kernel):  # type: ignore[misc]  # gpyt
 
     def log_prior(self) -> Tensor:
         """Return the logarithm of the prior density of all hyperparameters."""
-        densities: Tensor = self.weights_prior.log_prob(self.log_weights).sum()
-        densities = densities + self.scale_prior.log_prob(self.log_scale).sum()
-        return densities + self.noise_prior.log_prob(self.log_noise).sum()
+        density: Tensor = self.weights_prior.log_prob(self.log_weights).sum()
+        density += self.scale_prior.log_prob(self.log_scale).sum() + self.noise_prior.log_prob(self.log_noise).sum()
+        return density

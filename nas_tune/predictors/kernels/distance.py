@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nas_tune.space import Architecture
 
 MOST_ANCHORS = 64  # architectures that sets are drawn from: every column of a set costs its distances
+MOST_KNOWN = 1 << 18  # distances that are remembered from one `fit` to the next
 
 
 class DistanceKernel:
@@ -60,7 +61,10 @@ class DistanceKernel:
         self._sets = [
             rng.choice(count, min(size, count), replace=False).tolist() for size in sizes for _ in range(repeats)
         ]
-        self._known = {pair: d for pair, d in self._known.items() if pair[1] in set(different)}
+        anchors = set(different)
+        self._known = {pair: d for pair, d in self._known.items() if pair[1] in anchors}
+        if len(self._known) > MOST_KNOWN:
+            self._known = {}
         return self
 
     def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
