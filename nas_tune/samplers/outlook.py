@@ -89,7 +89,7 @@ class Outlook:
             objective.learn(known, [*hints, *_failures(history.finished, values)], believed)
         self._feasibility.learn(history.finished, believed)
         scores = np.stack([objective.scores for objective in self._objectives], axis=1)
-        return Evaluated(architectures, scores, np.array([e.excess <= 0 for e in history.complete]))
+        return Evaluated(architectures, scores, np.array([e.excess <= 0 for e in history.complete], dtype=bool))
 
     def _objective(self, place: int, sign: float) -> Objective:
         if place in self._exact:
