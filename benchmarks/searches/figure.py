@@ -13,7 +13,7 @@ from benchmarks.searches.paired import band
 from benchmarks.searches.regrets import Point, Regrets
 
 FLOOR = 1e-3  # a regret below it, such as 0, is drawn here: the axis is logarithmic
-COLUMNS = 4
+COLUMNS = 3
 WIDTH, PANEL_HEIGHT, MARGIN = 400, 340, 140  # pixels of a panel, and what stands around them
 # Okabe and Ito's colours, which colour-blind readers can tell apart, the default in the strongest.
 COLOURS: Mapping[str, str] = {
@@ -62,6 +62,7 @@ def _curve(found: Regrets, table: str, name: str, rng: Generator, *, legend: boo
     shade = go.Scatter(
         x=x + x[::-1],
         y=outline,
+        mode="lines",
         fill="toself",
         fillcolor=_transparent(colour),
         line={"width": 0},
