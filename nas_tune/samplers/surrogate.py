@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nas_tune.space import Architecture
 
 MOST_LEARNED = 1_000  # values that a predictor learns: the best and the latest of more
+MOST_HINTS = 300  # hints that a predictor learns, chosen likewise
 MOST_FITTED = 300  # values that hyperparameters are learned from
 
 
@@ -39,12 +40,7 @@ class Observations:
 
     def thinned(self, most: int) -> Observations:
         """Return at most `most` of the observations: one half the best, the other the latest of the others."""
-        count = len(self.values)
-        if count <= most:
-            return self
-        best = set(np.argsort(-np.array(self.values), kind="stable")[: most // 2].tolist())
-        others = [i for i in range(count) if i not in best][-(most - len(best)) :]
-        return self.part(sorted([*best, *others]))
+        return self.part(kept(self.values, most)) if len(self.values) > most else self
 
 
 @dataclass(frozen=True)
@@ -94,6 +90,7 @@ class Surrogate:
         """
         scores = NormalScores(observations.values)
         known = observations.thinned(MOST_LEARNED)
+        hints = [hints[place] for place in kept([hint.score for hint in hints], MOST_HINTS)]
         architectures = [*known.architectures, *(hint.architecture for hint in hints)]
         values = [*scores(known.values).tolist(), *(hint.score for hint in hints)]
         noise = [*[0.0] * len(known.values), *(hint.noise for hint in hints)]
@@ -119,6 +116,16 @@ class Surrogate:
             self.predictor.fit(start.architectures, NormalScores(start.values).scores.tolist())
             self._fitted = start
         self.predictor.condition(architectures, values, noise)
+
+
+def kept(values: Sequence[float], most: int) -> list[int]:
+    """Return the places of at most `most` values: one half the best, the other the latest of the others."""
+    count = len(values)
+    if count <= most:
+        return list(range(count))
+    best = set(np.argsort(-np.array(values), kind="stable")[: most // 2].tolist())
+    others = [place for place in range(count) if place not in best]
+    return sorted([*best, *others[len(best) - most :]])
 
 
 def finite(values: Sequence[float]) -> NDArray[np.float64]:
