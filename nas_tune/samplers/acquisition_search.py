@@ -12,6 +12,7 @@ import numpy as np
 from nas_tune.errors import SpaceError
 from nas_tune.samplers.fixing import completed
 from nas_tune.space import Architecture, Float
+from nas_tune.space.evenly import draw_evenly
 from nas_tune.space.walks import decisions
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Effort:
     """How long an acquisition is searched; at most ``random + mutants + rounds * beam * steps`` candidates are scored.
 
     Args:
-        random: Candidates drawn from the space to begin with.
+        random: Candidates drawn to begin with, by turns uniformly from the space and evenly from each decision.
         mutants: Candidates bred from the best evaluated architectures to begin with.
         beam: Best candidates that are climbed from at once.
         steps: Neighbours of each that are drawn, where there are more than twice as many.
@@ -76,7 +77,7 @@ def maximise(
         al., "Sequential Model-Based Optimization for General Algorithm Configuration", 2011, section 4.3.
     """
     search = _Search(space, worth, fixed, rng)
-    search.add(drawn or (space.sample(rng) for _ in range(effort.random)))
+    search.add(drawn or [draw_evenly(space, rng) if i % 2 else space.sample(rng) for i in range(effort.random)])
     search.add(_bred(space, parents, effort.mutants, rng))
     known = set(parents)
     for round_ in range(effort.rounds):

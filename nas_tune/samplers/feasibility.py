@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas_tune.predictors.acquisition import log_probability_below
-from nas_tune.samplers.surrogate import Observations, Surrogate, finite
+from nas_tune.samplers.surrogate import Observations, Surrogate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nas_tune.predictors.normal_scores import NormalScores
     from nas_tune.predictors.predictor import Predictor
     from nas_tune.samplers.study_history import Evaluation
-    from nas_tune.space import Architecture
+    from nas_tune.space import Architecture, SearchSpace
 
 MARGIN = 0.5  # score between the known side of a constraint and the other, as long as nobody has been there
 
@@ -29,10 +28,11 @@ class Feasibility:
 
     Args:
         predictor: Copies of it learn the constraints.
+        space: Space of the architectures.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+    def __init__(self, predictor: Predictor, space: SearchSpace) -> None:
+        self._predictor, self._space = predictor, space
         self._surrogates: dict[str, Surrogate] = {}
         self._bounds: dict[str, float] = {}
 
@@ -41,11 +41,11 @@ class Feasibility:
         self._bounds = {}
         for name in dict.fromkeys(name for e in evaluations for name in e.constraints):
             told = [e for e in evaluations if name in e.constraints]
-            excesses = finite([e.constraints[name] for e in told])
+            excesses = _finite([e.constraints[name] for e in told])
             if (excesses > 0).any():
-                surrogate = self._surrogates.setdefault(name, Surrogate(self._predictor))
+                surrogate = self._surrogates.setdefault(name, Surrogate(self._predictor, self._space))
                 known = Observations(tuple(e.architecture for e in told), tuple((-excesses).tolist()))
-                self._bounds[name] = _bound(surrogate.learn(known, (), believed), excesses)
+                self._bounds[name] = _bound(surrogate.learn(known, (), believed)(known.values), excesses)
 
     def log_probability(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Return the logarithm of the probability that all constraints are met, taken as independent, shape `(n,)`."""
@@ -56,8 +56,15 @@ class Feasibility:
         return total
 
 
-def _bound(scores: NormalScores, excesses: NDArray[np.float64]) -> float:
+def _finite(excesses: Sequence[float]) -> NDArray[np.float64]:
+    """Return excesses with the infinite ones beyond the finite ones, on their side of 0."""
+    found = np.array(excesses, dtype=np.float64)
+    inside = found[np.isfinite(found)]
+    return np.clip(found, inside.min(initial=0.0) - 1.0, inside.max(initial=0.0) + 1.0)
+
+
+def _bound(scores: NDArray[np.float64], excesses: NDArray[np.float64]) -> float:
     """Return the score of an excess between the largest that is met and the smallest that is broken."""
-    broken = -float(scores.scores[excesses > 0].max())
-    met = scores.scores[excesses <= 0]
+    broken = -float(scores[excesses > 0].max())
+    met = scores[excesses <= 0]
     return (broken - float(met.min())) / 2.0 if len(met) else broken - MARGIN

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nas_tune.predictors.predictor import Predictor
-    from nas_tune.space import Architecture
+    from nas_tune.space import Architecture, SearchSpace
 
 
 class LearnedObjective:
@@ -24,16 +24,17 @@ class LearnedObjective:
 
     Args:
         predictor: A copy of it learns.
+        space: Space of the architectures.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._surrogate = Surrogate(predictor)
+    def __init__(self, predictor: Predictor, space: SearchSpace) -> None:
+        self._surrogate = Surrogate(predictor, space)
         self.scores: NDArray[np.float64] = np.zeros(0)
 
     def learn(self, known: Observations, hints: Sequence[Hint], believed: Sequence[Architecture]) -> None:
         """Learn the complete trials, hints of others and what is believed of running ones."""
         if known.values:  # else the predictor says what it knows of other tasks
-            self.scores = self._surrogate.learn(known, hints, believed).scores
+            self.scores = self._surrogate.learn(known, hints, believed)(known.values)
 
     def predict(self, architectures: Sequence[Architecture]) -> Prediction:
         """Return what is expected of architectures, as normal scores."""

@@ -52,7 +52,7 @@ class Outlook:
         self._space, self._predictor, self._acquisition = space, predictor, acquisition
         self._exact, self._filter = exact, candidate_filter
         self._objectives: list[Objective] = []
-        self._feasibility = Feasibility(predictor)
+        self._feasibility = Feasibility(predictor, space)
 
     def best(self, request: Request) -> Architecture:
         """Return what to try next; at least one trial of the study is complete."""
@@ -94,7 +94,7 @@ class Outlook:
     def _objective(self, place: int, sign: float) -> Objective:
         if place in self._exact:
             return ExactObjective(self._exact[place], sign)
-        return LearnedObjective(self._predictor)
+        return LearnedObjective(self._predictor, self._space)
 
     def _drawn(self, request: Request) -> Sequence[Architecture]:
         if self._filter is None:

@@ -10,6 +10,8 @@ from nas_tune.errors import SamplerError, StudyError
 from nas_tune.samplers.fixing import completed
 from nas_tune.samplers.space_sampler import Proposal, Request, SpaceSampler
 from nas_tune.samplers.study_history import StudyHistory
+from nas_tune.space import SearchSpace
+from nas_tune.space.evenly import draw_evenly
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from nas_tune.predictors.predictor import Predictor
     from nas_tune.predictors.zero_cost.candidate_filter import CandidateFilter
     from nas_tune.samplers.outlook import Outlook
-    from nas_tune.space import Architecture, SearchSpace
+    from nas_tune.space import Architecture
 
 NAMES = ("auto", "ei", "ucb", "its", "thompson")
 LEAST_KNOWN = 2  # complete trials before anything is learned
@@ -30,11 +32,11 @@ MOST_DRAWS = 32  # of an initial trial, before a network that is taken is accept
 class PredictorSampler(SpaceSampler):
     """Learns which architectures are good, and proposes the one that is worth most to evaluate next.
 
-    The first trials are random. Then, for each trial, the predictor learns the normal scores of all values, and an
-    acquisition is maximised by evolution and climbing in the space itself, so that conditional, constrained, joint
-    and unlimited spaces are searched alike. By default the predictor is a `GaussianProcess` and three trials of four
-    maximise the expected improvement, the fourth an upper confidence bound, so that a search does not stay where an
-    early model was wrong.
+    The first trials are random, by turns drawn uniformly from the space and evenly from each decision. Then, for each
+    trial, the predictor learns the normal scores of all values, and an acquisition is maximised by evolution and
+    climbing in the space itself, so that conditional, constrained, joint and unlimited spaces are searched alike. By
+    default the predictor is a `GaussianProcess` and three trials of four maximise the expected improvement, the fourth
+    an upper confidence bound, so that a search does not stay where an early model was wrong.
 
     What else a study says is used, as far as it helps:
 
@@ -126,12 +128,10 @@ class PredictorSampler(SpaceSampler):
         return architecture
 
     def _draw(self, request: Request) -> Architecture:
-        drawn: Sequence[Architecture]
-        if self._filter is None:
-            drawn = [self._space.sample(request.rng)]
-        else:
-            drawn = self._filter([self._space.sample(request.rng) for _ in range(POOL)], 1)
-        return completed(self._space, drawn[0], request.fixed, request.rng)
+        draw = draw_evenly if request.number % 2 else SearchSpace.sample
+        drawn: Sequence[Architecture] = [draw(self._space, request.rng) for _ in range(POOL if self._filter else 1)]
+        kept = self._filter(drawn, 1) if self._filter else drawn
+        return completed(self._space, kept[0], request.fixed, request.rng)
 
     def _look_out(self) -> Outlook:
         if self._outlook is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,12 @@ import numpy as np
 
 from nas_tune.predictors.normal_scores import NormalScores
 from nas_tune.predictors.predictor import ConditionedPredictor, Predictor
+from nas_tune.space.parameters import Numeric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nas_tune.space import Architecture
+    from nas_tune.space import Architecture, SearchSpace
 
 MOST_LEARNED = 1_000  # values that a predictor learns: the best and the latest of more
 MOST_HINTS = 300  # hints that a predictor learns, chosen likewise
@@ -66,15 +67,17 @@ class Surrogate:
 
     Args:
         predictor: What learns; a copy of it does.
+        space: Space of the architectures.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, space: SearchSpace) -> None:
         self.predictor: Predictor = copy.deepcopy(predictor)
+        self._numbers = frozenset(name for name, p in space.parameters().items() if isinstance(p, Numeric))
         self._fitted: Observations | None = None
 
     def learn(
         self, observations: Observations, hints: Sequence[Hint], believed: Sequence[Architecture]
-    ) -> NormalScores:
+    ) -> Callable[[Sequence[float]], NDArray[np.float64]]:
         """Learn a study as it is now.
 
         Args:
@@ -84,11 +87,11 @@ class Surrogate:
                 nothing near is proposed for what is being found out already.
 
         Returns:
-            The scores of all values.
+            The map from values to scores.
 
         Reference: Ginsbourger et al., "Kriging Is Well-Suited to Parallelize Optimization", 2010, section 4.2.
         """
-        scores = NormalScores(observations.values)
+        scores = self._scores(observations)
         known = observations.thinned(MOST_LEARNED)
         hints = [hints[place] for place in kept([hint.score for hint in hints], MOST_HINTS)]
         architectures = [*known.architectures, *(hint.architecture for hint in hints)]
@@ -100,6 +103,18 @@ class Surrogate:
             noise = [*noise, *[0.0] * len(means)]
             self._learn(observations, [*architectures, *believed], [*values, *means], noise)
         return scores
+
+    def _scores(self, observations: Observations) -> NormalScores:
+        """Rank the best value of each structure: networks that differ in numbers alone share a place.
+
+        Else a search that tunes numbers fills the upper ranks with values that hardly differ, and takes what is left
+        to gain there for more than what other structures promise.
+        """
+        best: dict[object, float] = {}
+        for architecture, value in zip(observations.architectures, observations.values, strict=True):
+            structure = tuple(item if item[0] not in self._numbers else item[0] for item in architecture.items())
+            best[structure] = max(value, best.get(structure, value))
+        return NormalScores(list(best.values()))
 
     def _learn(
         self,
@@ -113,7 +128,7 @@ class Surrogate:
             return
         start = observations.part(range(scheduled(len(observations.values)))).thinned(MOST_FITTED)
         if start != self._fitted:
-            self.predictor.fit(start.architectures, NormalScores(start.values).scores.tolist())
+            self.predictor.fit(start.architectures, self._scores(start)(start.values).tolist())
             self._fitted = start
         self.predictor.condition(architectures, values, noise)
 

@@ -27,7 +27,9 @@ def is_input(op: str) -> bool:
 
 def operations(space: SearchSpace) -> tuple[str, ...]:
     """Return every op that a graph of the space can hold: inputs, output, what joins, and the choices."""
-    return tuple(dict.fromkeys((*inputs(space), "output", *(STRUCTURE if draws_graphs(space) else ()), *choices(space))))
+    return tuple(
+        dict.fromkeys((*inputs(space), "output", *(STRUCTURE if draws_graphs(space) else ()), *choices(space)))
+    )
 
 
 def choices(space: SearchSpace) -> tuple[str, ...]:

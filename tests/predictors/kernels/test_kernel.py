@@ -68,8 +68,12 @@ def check(kernel: Kernel, space: SearchSpace, seed: int) -> None:
     matrix = gram(kernel, architectures, weights.tolist())
     covariance = SquaredExponential(weights)
     covariance.columns = as_tensor(kernel.groups, dtype=int64)
-    found = covariance.forward(as_tensor(columns), as_tensor(columns)).detach().numpy() - 1.0
+    rows = as_tensor(columns)
+    whole = covariance.forward(rows, rows).detach().numpy()
+    covariance.log_trend.data.fill_(-60.0)
+    found = covariance.forward(rows, rows).detach().numpy() - 1.0
 
+    assert np.linalg.eigvalsh(whole).min() > -1e-8 * np.abs(whole).max()
     assert np.linalg.eigvalsh(matrix).min() > -1e-8
     assert found == pytest.approx(matrix, abs=1e-6)
 
