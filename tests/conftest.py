@@ -21,10 +21,35 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several torch processes would f
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray on Linux listens on every network interface
 
+STARTS_RAY = (
+    "tests/cli/test_search.py",
+    "tests/cluster/",
+    "tests/search_spaces/test_conformance.py::test_a_tune_run_",
+    "tests/space/test_tune.py",
+    "tests/test_readme.py",
+    "tests/test_repository.py::test_ray_",
+)
+
 slow_machine = [HealthCheck.too_slow]
 settings.register_profile("developer", deadline=None, suppress_health_check=slow_machine)
 settings.register_profile("ci", deadline=None, suppress_health_check=slow_machine, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """In several processes, keep the tests of a file in one, and all that start Ray in one: a cluster at a time.
+
+    Fault tests wait for killed processes, and two clusters would be on the same cores. It is not `--dist loadgroup`
+    that does this: its groups have no effect, since pytest 9.2 keeps a test's id elsewhere than xdist 3.8 writes it.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # ships no types
+
+    class FilesAndRay(LoadScopeScheduling):  # type: ignore[misc]  # the way that xdist documents
+        def _split_scope(self, nodeid: str) -> str:
+            return "ray" if nodeid.startswith(STARTS_RAY) else nodeid.partition("::")[0]
+
+    return FilesAndRay(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ import typer
 
 from nas_tune import __version__
 from nas_tune.cli.output import Output
-from nas_tune.errors import ArchitectureError, NasTuneError, SizeError, UnknownNameError
+from nas_tune.cli.proposer import DEFAULT, SAMPLERS, Proposer
+from nas_tune.errors import ArchitectureError, NasTuneError, SamplerError, SizeError, UnknownNameError
 
 app = typer.Typer(
     name="nas-tune",
@@ -78,6 +79,24 @@ def search(
     evaluate: Annotated[Evaluate, typer.Option(help="How a trial is scored.")] = Evaluate.shared_weights,
     trials: Annotated[int, typer.Option(min=1, help="Finished trials the study shall hold; more continue it.")] = 60,
     seed: Seed = 0,
+    sampler: Annotated[
+        str,
+        typer.Option(help=f"What proposes: {', '.join(SAMPLERS)}. A study may be continued with another one."),
+    ] = DEFAULT,
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARCHITECTURE",
+            help="Try this network first: published name or string, JSON file or its text; repeat it for several.",
+        ),
+    ] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STORAGE#STUDY",
+            help="Study of another task in the same space, from which --sampler predictor learns; repeatable.",
+        ),
+    ] = None,
     storage: Storage = "sqlite:///nas-tune.db",
     study_name: StudyName = None,
     size: Sizes = None,
@@ -115,6 +134,7 @@ def search(
         from nas_tune.cli.search import Search, SearchOptions
         from nas_tune.cli.sizes import sizes
 
+        proposer = Proposer(sampler, tuple(enqueue or ()), tuple(prior or ()))
         name = study_name or f"{space}-{task}-{evaluate.value}"
         default_epochs = 40 if evaluate is Evaluate.shared_weights else 10
         shorthands = {"channels": channels, "cells_per_stage": cells_per_stage}
@@ -122,7 +142,7 @@ def search(
         problem = Problem(space, task, evaluate.value, arguments, epochs or default_epochs, fine_tune_epochs, seed)
         place = folder or default_folder(storage, name)
         options = SearchOptions(
-            trials, storage, name, batch, top, random, final_epochs, report, place, data, num_gpus, _command()
+            trials, storage, name, proposer, batch, top, random, final_epochs, report, place, data, num_gpus, _command()
         )
         output.result(Search(problem, options, output).run())
 
@@ -230,7 +250,7 @@ def failing(output: Output, interrupted: str) -> Iterator[None]:
     except KeyboardInterrupt:
         output.say(f"\nInterrupted; everything finished is kept. {interrupted}")
         raise typer.Exit(INTERRUPTED) from None
-    except (UnknownNameError, ArchitectureError, SizeError) as error:
+    except (UnknownNameError, ArchitectureError, SamplerError, SizeError) as error:
         _complain(error)
         raise typer.Exit(BAD_USAGE) from None
     except NasTuneError as error:

@@ -21,11 +21,12 @@ from nas_tune.cli.output import Advance, Output
 from nas_tune.cli.problem import NETWORK, Problem, check_and_store
 from nas_tune.cli.studies import DRIVER, give_back, open_study, retry_orphans, this_process
 from nas_tune.errors import DivergedError
-from nas_tune.samplers import RegularizedEvolutionSampler
+from nas_tune.samplers import enqueue
 from nas_tune.trials import FromScratch, Recipe, SharedWeights
 from nas_tune.visualization import Dashboard
 
 if TYPE_CHECKING:
+    from nas_tune.cli.proposer import Proposer
     from nas_tune.cluster import SharedSuperNet
     from nas_tune.space import Architecture
 
@@ -45,6 +46,7 @@ class SearchOptions:
         trials: Finished trials that the study shall hold in the end.
         storage: Database URL or path of a journal file.
         study_name: Name of the study in the storage.
+        proposer: Who proposes the trials, and what it knows before.
         batch: Architectures scored in one call of the super-net's actor.
         top: Best networks that are trained from scratch.
         random: Random architectures trained from scratch beside them.
@@ -59,6 +61,7 @@ class SearchOptions:
     trials: int
     storage: str
     study_name: str
+    proposer: Proposer
     batch: int
     top: int
     random: int
@@ -78,7 +81,8 @@ class Search:
         self.task = problem.load_task(options.data)
         self.model_space = problem.model_space(self.task)
         self.space = problem.joint_space(self.model_space)
-        sampler = RegularizedEvolutionSampler(self.space, seed=problem.seed)
+        self.known = options.proposer.architectures(self.model_space)
+        sampler = options.proposer.sampler(self.space, problem.seed)
         self.study = open_study(options.storage, options.study_name, sampler)
         check_outputs(options.report, options.folder)
         check_and_store(self.study, problem, self.space)
@@ -95,6 +99,8 @@ class Search:
             self.output.say(f"Continuing '{self.study.study_name}': {begun} of {self.options.trials} trials are there.")
         if retried := retry_orphans(self.study):
             self.output.say(f"{retried} trials of a run that was killed are tried again.")
+        if enqueued := enqueue(self.study, self.model_space, self.known, prefix=f"{NETWORK}."):
+            self.output.say(f"Known architectures that are tried first: {enqueued}.")
         if self.finished < self.options.trials or self._unscored(self._finals()):
             with self._scorer() as score:
                 self._search(score)
@@ -252,6 +258,7 @@ class Search:
         seconds = time.monotonic() - self.output.started
         self.output.say(
             f"Study: '{self.study.study_name}' in {options.storage}, {self.finished} trials\n"
+            f"Sampler: {options.proposer.name}\n"
             f"Report: {options.report}\n"
             f"Weights: {options.folder}\n"
             f"Trials in the browser: {_dashboard(options.storage)}\n"
@@ -260,6 +267,7 @@ class Search:
         return {
             "study": self.study.study_name,
             "storage": options.storage,
+            "sampler": options.proposer.name,
             "trials": self.finished,
             "best": {"trial": best.number, "value": best.value, "params": best.params} if best else None,
             "finals": [final.facts() for final in finals],

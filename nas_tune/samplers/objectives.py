@@ -67,9 +67,13 @@ class ExactObjective:
         self.scores = self._map.scores
 
     def predict(self, architectures: Sequence[Architecture]) -> Prediction:
-        """Return the computed scores; their deviation is 0."""
+        """Return the computed scores; their deviation is 0.
+
+        What is worse than anything evaluated scores as the worst: else it would lie below the reference point of the
+        hypervolume, and what it may gain in the other objectives would count for nothing.
+        """
         values = [self._value(architecture) for architecture in architectures]
-        return Prediction(self._map(values), np.zeros(len(values)))
+        return Prediction(np.maximum(self._map(values), self.scores.min()), np.zeros(len(values)))
 
     def draw(self, architectures: Sequence[Architecture], rng: Generator) -> NDArray[np.float64]:
         """Return the computed scores."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from nas_tune.space import Architecture, Value
 
 _LOGGER = logging.getLogger("nas_tune")
-MOST_CONTESTS = 4  # proposals that another process made at the same moment, before one of them is accepted
+MOST_CONTESTS = 8  # proposals that another process made at the same moment, before one of them is accepted
+MOST_PATIENCE, PAUSE = 0.5, 0.002  # seconds to wait for a process that may be dead, and between two looks
+WITHDRAWN = ""  # key of no network
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class SpaceSampler(BaseSampler, ABC):
 
     Everything is read back from the study, so that any number of processes may share one and a run that was killed
     continues as if nothing had been. A proposal is written into its trial before anything is suggested, and the study
-    is read again: where another process took the same network at the same moment, another one is proposed.
+    is read again: of processes that took one network at the same moment, all but one propose another.
 
     Args:
         space: Space that the objective suggests, `space.suggest(trial, prefix)`, alone or beside other parameters.
@@ -194,18 +197,47 @@ class SpaceSampler(BaseSampler, ABC):
         fixed = self._enqueued(trial)
         history.update(study.get_trials(deepcopy=False))
         for contest in range(MOST_CONTESTS):
-            taken = partial(history.is_taken, number=trial.number) if self._avoid_duplicates else _nothing_is_taken
+            taken = self._taken(history, trial.number, contest)
             proposal = self.propose(Request(trial.number, history, fixed, taken, self._generator(trial, contest)))
             if not self._avoid_duplicates or len(fixed) == len(self._parameters):
                 break
-            known = history.is_taken(proposal.architecture, trial.number)
-            study_records.record(study, trial, self._note(CANONICAL_KEY), history.key(proposal.architecture))
-            history.update(study.get_trials(deepcopy=False))
-            if known or not history.is_taken(proposal.architecture, trial.number):  # meanwhile, perhaps to its end
+            if self._wins(study, trial, history, proposal.architecture):
                 break
+        else:
+            study_records.record(study, trial, self._note(CANONICAL_KEY), history.key(proposal.architecture))
         for name, note in proposal.notes.items():
             study_records.record(study, trial, self._note(name), note)
         return proposal.architecture
+
+    def _taken(self, history: StudyHistory, number: int, contest: int) -> Callable[[Architecture], bool]:
+        if not self._avoid_duplicates:
+            return _nothing_is_taken
+        if not contest:
+            return partial(history.is_taken, number=number)
+        # processes that have met once leave out a random half each, lest they meet again and again
+        chance = np.random.default_rng((number, contest))
+        return lambda architecture: chance.random() < 0.5 or history.is_taken(architecture, number)
+
+    def _wins(self, study: Study, trial: FrozenTrial, history: StudyHistory, architecture: Architecture) -> bool:
+        """Claim a network in the study, and say whether the trial may have it.
+
+        Who claims at the same moment sees the other's claim, or is seen. The trial of the larger number withdraws, and
+        that of the smaller one waits until it has: the other may have begun to suggest the network before.
+        """
+        known = history.is_taken(architecture, trial.number)  # then it is repeated, for want of another
+        history.update(study.get_trials(deepcopy=False))
+        if not known and history.is_taken(architecture, trial.number):
+            return False
+        study_records.record(study, trial, self._note(CANONICAL_KEY), history.key(architecture))
+        history.update(study.get_trials(deepcopy=False))
+        patience = time.monotonic() + MOST_PATIENCE
+        while not known and history.is_contested(architecture, trial.number) and time.monotonic() < patience:
+            time.sleep(PAUSE)
+            history.update(study.get_trials(deepcopy=False))
+        if known or not history.is_lost(architecture, trial.number):
+            return True
+        study_records.record(study, trial, self._note(CANONICAL_KEY), WITHDRAWN)
+        return False
 
     def _note(self, name: str) -> str:
         return f"{self._name}:{name}"

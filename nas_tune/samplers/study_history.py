@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -61,6 +61,21 @@ class Evaluation:
         return sum(max(excess, 0.0) for excess in self.constraints.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a trial that is not finished is at.
+
+    Attributes:
+        number: Number of the trial.
+        key: Canonical key of the network; `None` while nothing is known.
+        settled: Whether it keeps the network: it was enqueued, or has begun to suggest it.
+    """
+
+    number: int
+    key: str | None
+    settled: bool
+
+
 class StudyHistory:
     """The trials of a study that hold an architecture of the space, each read once, when it is finished.
 
@@ -94,7 +109,7 @@ class StudyHistory:
         self.running: dict[int, Architecture] = {}
         self._taken: set[str] = set()
         self._seen = 0
-        self._open: dict[int, tuple[int, str | None]] = {}  # number and key of unfinished trials, by place
+        self._open: dict[int, Claim] = {}  # of the trials that are not finished, by place
         self.changes += 1
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
@@ -105,12 +120,12 @@ class StudyHistory:
         self._seen = len(trials)
         for place in places:
             trial = trials[place]
-            _, key = self._open.pop(place, (trial.number, None))
+            claim = self._open.pop(place, None)
             if trial.state.is_finished():
                 self.running.pop(trial.number, None)
                 self._finish(trial)
             else:
-                self._open[place] = trial.number, key or self._running_key(trial)
+                self._open[place] = claim if trial.number in self.running and claim else self._claim(trial)
 
     def _finish(self, trial: FrozenTrial) -> None:
         architecture = self._read(trial.params)
@@ -137,15 +152,13 @@ class StudyHistory:
         notes = {name[start:]: note for name, note in trial.system_attrs.items() if name.startswith(self._owner)}
         return Evaluation(trial.number, architecture, trial.state, values, reports, trial.constraints, notes)
 
-    def _running_key(self, trial: FrozenTrial) -> str | None:
-        if trial.number not in self.running:
-            architecture = self._read({**study_records.enqueued_params(trial), **trial.params})
-            if architecture is not None:
-                self.running[trial.number] = architecture
-        recorded = study_records.recorded_key(trial, CANONICAL_KEY)
-        if recorded is not None:
-            return recorded
-        return self.key(self.running[trial.number]) if trial.number in self.running else None
+    def _claim(self, trial: FrozenTrial) -> Claim:
+        architecture = self._read({**study_records.enqueued_params(trial), **trial.params})
+        key = study_records.recorded_key(trial, CANONICAL_KEY)
+        if architecture is None:
+            return Claim(trial.number, key, settled=bool(trial.params))
+        self.running[trial.number] = architecture
+        return Claim(trial.number, key or self.key(architecture), settled=True)
 
     def _read(self, params: Mapping[str, object]) -> Architecture | None:
         try:
@@ -155,12 +168,27 @@ class StudyHistory:
 
     def is_taken(self, architecture: Architecture, number: int) -> bool:
         """Whether a trial other than `number` has evaluated the network, is at it, or waits for it."""
-        return self.key(architecture) in self._taken or self.is_contested(architecture, number)
+        return self._is_known(architecture) or any(self._others(architecture, number))
 
     def is_contested(self, architecture: Architecture, number: int) -> bool:
-        """Whether a trial other than `number` is at the network or waits for it."""
+        """Whether a trial of a larger number, and none that goes before, claims a network that `number` claims."""
+        return not self.is_lost(architecture, number) and any(self._others(architecture, number))
+
+    def is_lost(self, architecture: Architecture, number: int) -> bool:
+        """Whether a network that trial `number` claims belongs to another trial.
+
+        Of trials that claim a network at the same moment, one keeps it: that which has begun to suggest it, before it
+        saw the others, else that of the smallest number.
+        """
+        others = self._others(architecture, number)
+        return self._is_known(architecture) or any(claim.settled or claim.number < number for claim in others)
+
+    def _is_known(self, architecture: Architecture) -> bool:
+        return self.key(architecture) in self._taken
+
+    def _others(self, architecture: Architecture, number: int) -> Iterator[Claim]:
         key = self.key(architecture)
-        return any(other == key and other_number != number for other_number, other in self._open.values())
+        return (claim for claim in self._open.values() if claim.key == key and claim.number != number)
 
 
 def _number(evaluation: Evaluation) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,6 +16,7 @@ from optuna.study import StudyDirection
 
 from nas_tune import __version__
 from nas_tune.analysis.frame import parameter_columns, trial_architecture, trials_frame, value_columns
+from nas_tune.samplers.study_history import CANONICAL_KEY
 from nas_tune.visualization import page
 from nas_tune.visualization.drawing import draw
 from nas_tune.visualization.figures import (
@@ -31,6 +33,7 @@ from nas_tune.visualization.writing import plotly_source, write_whole
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
     from nas_tune.space import Architecture, SearchSpace
 
@@ -116,6 +119,7 @@ def _summary(search: _Search, kendall_tau: float | None) -> str:
         ("Search space", _space_words(search.space)),
         ("Architectures", _size_words(search.space)),
         ("Trials", f"{len(frame)} ({trials})" if len(frame) else "none yet"),
+        ("Proposed by", _proposer_words(search.study)),
         ("Evaluation", ", ".join(map(str, frame["evaluation"].dropna().unique())) or "not recorded"),
         ("Distinct candidates", f"{frame['key'].nunique():,}"),
         *_best_words(search),
@@ -124,6 +128,19 @@ def _summary(search: _Search, kendall_tau: float | None) -> str:
     if kendall_tau is not None:
         rows.append(("Kendall tau", f"{kendall_tau:.3f} (shared weights against from scratch)"))
     return page.section("Summary", page.facts(rows))
+
+
+def _proposer_words(study: optuna.Study) -> str:
+    """Count the trials of each sampler that writes what it proposes; the rest are enqueued as a whole, or of others."""
+    names = Counter(_proposer(trial) for trial in study.get_trials(deepcopy=False))
+    rest = names.pop(None, 0)
+    words = [f"{name} ({count})" for name, count in names.items()]
+    return ", ".join([*words, f"others ({rest})"] if rest else words) or "nobody yet"
+
+
+def _proposer(trial: FrozenTrial) -> str | None:
+    note = f":{CANONICAL_KEY}"
+    return next((name.removesuffix(note) for name in trial.system_attrs if name.endswith(note)), None)
 
 
 def _best_words(search: _Search) -> list[tuple[str, str]]:

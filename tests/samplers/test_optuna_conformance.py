@@ -1,7 +1,4 @@
-"""Optuna's own cases for samplers.
-
-`MultiObjectiveSamplerTestCase` does not apply: aging evolution has one objective, `SingleOnlySamplerTestCase` does.
-"""
+"""Optuna's own cases for samplers."""
 
 from __future__ import annotations
 
@@ -10,10 +7,15 @@ from collections.abc import Callable
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+    SingleOnlySamplerTestCase,
+)
 
-from nas_tune.samplers import RegularizedEvolutionSampler
 from nas_tune.space import Categorical, Float, Integer, Parameter, SearchSpace
+from tests.samplers.roster import ROSTER, SEVERAL, SINGLE
 
 Factory = Callable[[], BaseSampler]
 
@@ -27,21 +29,34 @@ def parameter(distribution: BaseDistribution) -> Parameter:
     return Float(distribution.low, distribution.high, distribution.step, distribution.log)
 
 
-class TestParametersOutsideTheSpace(BasicSamplerTestCase, SingleOnlySamplerTestCase):
+class TestParametersOutsideTheSpace(BasicSamplerTestCase):
     """The cases' parameters have other ranges in every trial, which a space cannot have: all of them are foreign."""
 
-    @pytest.fixture(params=[None, 0], ids=["unseeded", "seeded"])
+    @pytest.fixture(params=[*ROSTER, "unseeded"])
     def sampler(self, request: pytest.FixtureRequest, cell_space: SearchSpace) -> Factory:
-        return lambda: RegularizedEvolutionSampler(cell_space, population_size=2, sample_size=1, seed=request.param)
+        if request.param == "unseeded":
+            return lambda: ROSTER["regularized-evolution"](cell_space)
+        return lambda: ROSTER[request.param](cell_space, seed=0)
+
+
+class TestOneObjective(SingleOnlySamplerTestCase):
+    @pytest.fixture(params=SINGLE)
+    def sampler(self, request: pytest.FixtureRequest, cell_space: SearchSpace) -> Factory:
+        return lambda: ROSTER[request.param](cell_space, seed=0)
+
+
+class TestSeveralObjectives(MultiObjectiveSamplerTestCase):
+    @pytest.fixture(params=SEVERAL)
+    def sampler(self, request: pytest.FixtureRequest, cell_space: SearchSpace) -> Factory:
+        return lambda: ROSTER[request.param](cell_space, seed=0)
 
 
 class TestParametersOfTheSpace(RelativeSamplerTestCase):
     """The relative search space is the sampler's own, not the study's: here it is the one of each case."""
 
-    @pytest.fixture
+    @pytest.fixture(params=ROSTER)
     def sampler(self, request: pytest.FixtureRequest) -> Factory:
-        callspec = getattr(request.node, "callspec", None)
-        given = {} if callspec is None else callspec.params
+        given = request.node.callspec.params
         nodes = {name: parameter(given[f"{name}_distribution"]) for name in "xy" if f"{name}_distribution" in given}
         if request.node.originalname == "test_sample_relative_mixed":
             nodes["y"] = Categorical(-1, -10, -100)
@@ -50,4 +65,4 @@ class TestParametersOfTheSpace(RelativeSamplerTestCase):
         if request.node.originalname == "test_trial_relative_params":
             nodes = {"x": Float(-10, 10), "y": Float(-10, 10)}
         space = SearchSpace(nodes)
-        return lambda: RegularizedEvolutionSampler(space, population_size=2, sample_size=1, seed=0)
+        return lambda: ROSTER[request.param](space, seed=0)

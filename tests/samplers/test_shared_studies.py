@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-import runpy
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import optuna
@@ -15,105 +14,126 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 import nas_tune
-from nas_tune.space import SearchSpace
+from tests.samplers.roster import distinct, told
+from tests.samplers.search_process import SPACE, open_storage, search
 
 SCRIPT = Path(__file__).with_name("search_process.py")
-Start = Callable[..., "subprocess.Popen[str]"]
+NAMES = ("regularized-evolution", "local-search", "pareto-evolution", "reinforce-tabular", "ppo-lstm", "predictor")
+
+
+class Searcher:
+    """A process that searches what it is told; it imports its libraries once for all searches."""
+
+    def __init__(self) -> None:
+        homes = (str(Path(nas_tune.__file__).parent.parent), os.environ.get("PYTHONPATH"), str(SCRIPT.parents[2]))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, homes))}
+        self._process = subprocess.Popen(
+            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def begin(self, kind: str, folder: Path, sampler: str, trials: int | None) -> None:
+        assert self._process.stdin is not None
+        order = {"kind": kind, "path": str(folder / kind), "sampler": sampler, "trials": trials, "seed": 0}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+
+    def finished(self) -> Iterator[int]:
+        """Yield the number of each trial that it finishes, until it is done."""
+        assert self._process.stdout is not None
+        while (line := self._process.stdout.readline()) != "done\n":
+            assert line, "the process has died"
+            yield int(line)
+
+    def kill(self) -> None:
+        """End it at once, wherever it is."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def four() -> Iterator[Sequence[Searcher]]:
+    """Four processes for all tests."""
+    processes = tuple(Searcher() for _ in range(4))
+    yield processes
+    for process in processes:
+        process.kill()
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a process of the search on a study in `tmp_path`; those still running at the end are killed."""
-    started: list[subprocess.Popen[str]] = []
-    package = Path(nas_tune.__file__).parent.parent
-    search_path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
-
-    def one(kind: str, trials: int | str, seed: int = 0) -> subprocess.Popen[str]:
-        command = [sys.executable, str(SCRIPT), kind, str(tmp_path / "study"), str(trials), str(seed)]
-        environment = {**os.environ, "PYTHONPATH": search_path}
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
-        )
-        started.append(process)
-        return process
-
-    yield one
-    for process in started:
-        process.kill()
-        process.communicate()
+def victim() -> Iterator[Searcher]:
+    """A process to be killed."""
+    process = Searcher()
+    yield process
+    process.kill()
 
 
-def create_study(kind: str, path: Path) -> None:
+def create_study(kind: str, folder: Path, name: str) -> None:
     """Create the study: Optuna cannot create the tables of one SQLite file from several processes at once."""
-    storage = runpy.run_path(str(SCRIPT))["open_storage"](kind, str(path))
-    optuna.create_study(study_name="shared", storage=storage, direction="maximize")
+    optuna.create_study(study_name=name, storage=open_storage(kind, str(folder / kind)), direction="maximize")
 
 
-def read_trials(kind: str, path: Path) -> list[FrozenTrial]:
-    storage = runpy.run_path(str(SCRIPT))["open_storage"](kind, str(path))
-    return optuna.load_study(study_name="shared", storage=storage).get_trials(deepcopy=False)
-
-
-def finish(processes: list[subprocess.Popen[str]]) -> None:
-    for process in processes:
-        process.communicate(timeout=200)
-        assert process.returncode == 0
-
-
-def duplicates(trials: list[FrozenTrial], space: SearchSpace) -> int:
-    finished = [space.canonical_key(space.architecture(t.params)) for t in trials if t.state == TrialState.COMPLETE]
-    return len(finished) - len(set(finished))
-
-
-def history(trials: list[FrozenTrial]) -> list[tuple[object, ...]]:
-    return [(trial.number, trial.state, trial.params, trial.values, trial.system_attrs) for trial in trials]
+def read_trials(kind: str, folder: Path, name: str) -> list[FrozenTrial]:
+    storage = open_storage(kind, str(folder / kind))
+    return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
 
 
 @pytest.mark.slow
-def test_a_killed_run_continues_as_if_it_had_never_stopped(start: Start, tmp_path: Path) -> None:
-    killed = start("sqlite", "17,")
-    assert killed.stdout is not None
-    while killed.stdout.readline() != "waiting\n":
-        assert killed.poll() is None
-    killed.kill()
-    killed.wait()
-    finish([start("sqlite", 23)])
-
-    search = runpy.run_path(str(SCRIPT))["search"]
-    uninterrupted = optuna.storages.InMemoryStorage()
-    search(uninterrupted, 40, 0)
-    expected = optuna.load_study(study_name="shared", storage=uninterrupted).trials
-    assert history(read_trials("sqlite", tmp_path / "study")) == history(expected)
-    assert len({trial.params["dropout"] for trial in expected}) == 40
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "each"), [("sqlite", 15), ("journal", 25)])
-def test_four_processes_with_one_seed_hardly_ever_repeat_each_other(
-    kind: str, each: int, start: Start, tmp_path: Path, cell_space: SearchSpace
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_four_processes_with_one_seed_do_not_repeat_each_other(
+    kind: str, name: str, four: Sequence[Searcher], tmp_path: Path
 ) -> None:
-    create_study(kind, tmp_path / "study")
-    finish([start(kind, each) for _ in range(4)])
+    create_study(kind, tmp_path, name)
+    for process in four:
+        process.begin(kind, tmp_path, name, 7)
+    for process in four:
+        assert len(list(process.finished())) == 7
 
-    trials = read_trials(kind, tmp_path / "study")
-    assert len(trials) == 4 * each
+    trials = read_trials(kind, tmp_path, name)
+    assert len(trials) == 28
     assert all(trial.state == TrialState.COMPLETE for trial in trials)
-    assert duplicates(trials, cell_space) <= 0.02 * len(trials)
-    assert len({trial.params["dropout"] for trial in trials}) == len(trials)
+    assert distinct(trials, SPACE) == 28
+    assert len({trial.params["dropout"] for trial in trials}) == 28
+    assert len({trial.user_attrs["process"] for trial in trials}) == 4
 
 
 @pytest.mark.slow
-def test_when_one_process_is_killed_the_others_finish(start: Start, tmp_path: Path, cell_space: SearchSpace) -> None:
-    create_study("sqlite", tmp_path / "study")
-    victim, others = start("sqlite", "endless"), [start("sqlite", 15) for _ in range(2)]
-    assert victim.stdout is not None
-    finished = [int(victim.stdout.readline()) for _ in range(5)]
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
-    finish(others)
+def test_killed_searches_continue_as_if_they_had_never_stopped(
+    victim: Searcher, four: Sequence[Searcher], tmp_path: Path
+) -> None:
+    for process, trials in ((victim, 7), (four[0], 5)):
+        for name in NAMES:
+            process.begin("sqlite", tmp_path, name, trials)
+            assert len(list(process.finished())) == trials
+        if process is victim:
+            victim.kill()
 
-    trials = read_trials("sqlite", tmp_path / "study")
+    for name in NAMES:
+        uninterrupted = optuna.storages.InMemoryStorage()
+        search(uninterrupted, name, 12, 0)
+        expected = optuna.load_study(study_name=name, storage=uninterrupted).trials
+        assert told(read_trials("sqlite", tmp_path, name)) == told(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["regularized-evolution", "predictor"])
+def test_when_one_process_is_killed_the_others_finish(
+    name: str, victim: Searcher, four: Sequence[Searcher], tmp_path: Path
+) -> None:
+    create_study("sqlite", tmp_path, name)
+    victim.begin("sqlite", tmp_path, name, None)
+    told_by_victim = victim.finished()
+    finished = [next(told_by_victim)]
+    for process in four[:2]:
+        process.begin("sqlite", tmp_path, name, 10)
+    finished += [next(told_by_victim) for _ in range(3)]
+    victim.kill()
+    for process in four[:2]:
+        assert len(list(process.finished())) == 10
+
+    trials = read_trials("sqlite", tmp_path, name)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    assert len(complete) >= 35
+    assert len(complete) >= 24
     assert set(finished) <= {trial.number for trial in complete}
-    assert duplicates(trials, cell_space) <= 1
+    assert distinct(complete, SPACE) == len(complete)

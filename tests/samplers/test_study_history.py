@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import optuna
 import pytest
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas_tune.samplers.regularized_evolution import population_of
 from nas_tune.samplers.study_history import StudyHistory
-from nas_tune.space import Architecture, SearchSpace
+from nas_tune.space import Architecture, SearchSpace, Value
 
 KEY = "RegularizedEvolution:canonical_key"
 
@@ -160,3 +160,48 @@ def test_an_evaluation_holds_what_the_trial_says(space: SearchSpace) -> None:
     assert evaluation.constraints == {"memory": 2.0, "latency": -1.0}
     assert evaluation.excess == 2.0
     assert evaluation.notes == {"parent": 2}
+
+
+def claimant(number: int, space: SearchSpace, claimed: Architecture, params: Mapping[str, Value]) -> FrozenTrial:
+    distributions = {name: space.parameters()[name].distribution for name in params}
+    trial = optuna.create_trial(
+        state=TrialState.RUNNING,
+        params=dict(params),
+        distributions=distributions,
+        system_attrs={KEY: space.canonical_key(claimed)},
+    )
+    trial.number = number
+    return trial
+
+
+def test_a_running_trial_that_means_to_evaluate_another_network_takes_the_other_one(space: SearchSpace) -> None:
+    first, second = (space.sample(default_rng(seed)) for seed in (7, 8))
+    known = history(space)
+    known.update([claimant(0, space, first, {})])
+    known.update([claimant(0, space, second, {})])
+
+    assert not known.is_taken(first, number=1)
+    assert known.is_taken(second, number=1)
+
+
+def test_a_running_trial_is_known_when_its_parameters_are(space: SearchSpace) -> None:
+    proposed = space.sample(default_rng(7))
+    half = dict(list(proposed.items())[:3])
+    known = history(space)
+    for params, running in (({}, {}), (half, {}), (proposed, {0: proposed})):
+        known.update([claimant(0, space, proposed, params)])
+        assert known.running == running
+
+
+@pytest.mark.parametrize(
+    ("number", "begun", "lost"), [(1, False, True), (1, True, True), (5, False, False), (5, True, True)]
+)
+def test_of_two_claims_the_earlier_trial_wins_unless_the_other_has_begun(
+    number: int, begun: bool, lost: bool, space: SearchSpace
+) -> None:
+    proposed = space.sample(default_rng(7))
+    known = history(space)
+    known.update([claimant(number, space, proposed, dict(list(proposed.items())[: int(begun)]))])
+
+    assert known.is_lost(proposed, number=3) is lost
+    assert not known.is_lost(proposed, number=number)

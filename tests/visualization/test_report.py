@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pandas
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from nas_tune.samplers import LocalSearchSampler, RegularizedEvolutionSampler
 from nas_tune.space import Categorical, Float, SearchSpace
 from nas_tune.visualization import write_report
 from nas_tune.visualization.page import figure
@@ -92,6 +94,20 @@ def test_the_report_holds_everything_a_reader_asks_for(
     assert "continuous hyperparameters" in text
     for heading in ("Search history", "Value against parameters", "Best architecture", "Best trials"):
         assert heading in text
+
+
+def test_the_report_counts_the_trials_of_each_sampler(
+    study: optuna.Study, objective: Callable[[optuna.Trial], float], space: SearchSpace, tmp_path: Path
+) -> None:
+    for sampler in (RegularizedEvolutionSampler(space, seed=0), LocalSearchSampler(space, seed=0)):
+        study.sampler = sampler
+        study.optimize(objective, n_trials=2, catch=(ArithmeticError,))
+
+    text = text_of(write_report(study, space, tmp_path / "report.html"))
+    nothing = text_of(write_report(optuna.create_study(), space, tmp_path / "empty.html"))
+
+    assert "RegularizedEvolution (2), LocalSearch (2), others (12)" in text
+    assert "Proposed by nobody yet" in nothing
 
 
 def test_the_best_architecture_is_drawn_and_its_values_listed(
