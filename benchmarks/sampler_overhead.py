@@ -137,11 +137,13 @@ def in_turns(studies: Mapping[str, Study], space: SearchSpace, turns: int) -> di
     names = list(studies)
     times: dict[str, list[float]] = {name: [] for name in names}
     gc.collect()
+    gc.freeze()  # a search has one study in memory: the collector shall not visit those of the others
     for turn in range(turns):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
             ran = [ask_and_tell(studies[name], space) for _ in range(repeats(name, turn))]
             times[name] += ran if name in SLOW else ran[1:]
+    gc.unfreeze()
     return times
 
 

@@ -21,6 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several torch processes would f
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray on Linux listens on every network interface
 
+# A wheel that is under test does not lie beside the data.
+if (ROOT.parent / "shared" / "data").is_dir():
+    os.environ.setdefault("NAS_TUNE_DATA", str(ROOT.parent / "shared" / "data"))
+
 STARTS_RAY = (
     "tests/cli/test_search.py",
     "tests/cluster/",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ONE_STD = math.erf(math.sqrt(0.5))  # share of a normal distribution within one standard deviation, 68.27 %
 FOLDS = 5
+MOST_SCALE = 10.0
 ENOUGH = 40  # values left out, for a factor that puts 68 % within one deviation with a standard error of 7 %
 
 
@@ -31,7 +32,8 @@ def spread_scale(residuals: NDArray[np.float64], stds: NDArray[np.float64], leas
         least: Smallest factor.
 
     Returns:
-        At least `least`; 1 where nothing was left out.
+        At least `least` and at most 10: members that agree on what is wrong say nothing of how wrong; 1 where nothing
+        was left out.
 
     Reference: Lei et al., "Distribution-Free Predictive Inference for Regression", arXiv:1604.04173.
     """
@@ -40,7 +42,7 @@ def spread_scale(residuals: NDArray[np.float64], stds: NDArray[np.float64], leas
     if not len(ratios):
         return 1.0
     place = min(math.ceil((len(ratios) + 1) * ONE_STD), len(ratios))
-    return max(least, float(ratios[place - 1]))
+    return min(max(least, float(ratios[place - 1])), MOST_SCALE)
 
 
 def folds(architectures: Sequence[Architecture], rng: Generator) -> NDArray[np.intp]:

@@ -14,6 +14,7 @@ from nas_tune.predictors.data import targets
 from nas_tune.predictors.features import Features, Standardization, standardization
 from nas_tune.predictors.network_ensemble import Ensemble, Recipe, StackedLinear, Training, fit_ensemble, uniform
 from nas_tune.predictors.predictor import Prediction
+from nas_tune.space.graphs import draws_graphs
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -35,7 +36,8 @@ class MLPEnsemble:
 
     Args:
         space: Space of the architectures.
-        encoding: ``"one-hot"``, ``"adjacency"`` or ``"path"``, or an encoding.
+        encoding: ``"one-hot"``, ``"adjacency"`` or ``"path"``, or an encoding. `None` is the paper's ``"path"`` where
+            the space draws graphs; in a chain every architecture is a path of its own, and ``"one-hot"`` is taken.
         features: Returns further columns for architectures, shape `(n, k)`; they are standardised.
         members: Number of networks.
         layers: Hidden layers of each.
@@ -58,7 +60,7 @@ class MLPEnsemble:
         self,
         space: SearchSpace,
         *,
-        encoding: str | Encoding = "path",
+        encoding: str | Encoding | None = None,
         features: Columns | None = None,
         members: int = 5,
         layers: int = 10,
@@ -75,7 +77,8 @@ class MLPEnsemble:
         self._owner, self._members, self._layers, self._width = owner, members, layers, width
         self._training = Training(epochs, batch_size, learning_rate, beta_2=0.99)
         self._calibrate, self._seed = calibrate, seed
-        self._features = Features(owner, space, encoding, features)
+        chosen = encoding if encoding is not None else "path" if draws_graphs(space) else "one-hot"
+        self._features = Features(owner, space, chosen, features)
         self._learned: _Learned | None = None
 
     def fit(

@@ -41,7 +41,7 @@ class Feasibility:
         self._bounds = {}
         for name in dict.fromkeys(name for e in evaluations for name in e.constraints):
             told = [e for e in evaluations if name in e.constraints]
-            excesses = _finite([e.constraints[name] for e in told])
+            excesses = np.array([e.constraints[name] for e in told])
             if (excesses > 0).any():
                 surrogate = self._surrogates.setdefault(name, Surrogate(self._predictor, self._space))
                 known = Observations(tuple(e.architecture for e in told), tuple((-excesses).tolist()))
@@ -54,13 +54,6 @@ class Feasibility:
             mean, std = self._surrogates[name].predictor.predict(architectures)
             total += log_probability_below(-mean, std, bound)
         return total
-
-
-def _finite(excesses: Sequence[float]) -> NDArray[np.float64]:
-    """Return excesses with the infinite ones beyond the finite ones, on their side of 0."""
-    found = np.array(excesses, dtype=np.float64)
-    inside = found[np.isfinite(found)]
-    return np.clip(found, inside.min(initial=0.0) - 1.0, inside.max(initial=0.0) + 1.0)
 
 
 def _bound(scores: NDArray[np.float64], excesses: NDArray[np.float64]) -> float:

@@ -68,9 +68,9 @@ class LocalSearchSampler(SpaceSampler):
         super().__init__(
             space, avoid_duplicates=True, independent_sampler=independent_sampler, prefix=prefix, seed=seed
         )
-        if draws < 1 or most_neighbours < 1:
+        if not isinstance(draws, int) or not isinstance(most_neighbours, int) or draws < 1 or most_neighbours < 1:
             raise SamplerError(
-                f"LocalSearchSampler: `draws` is {draws} and `most_neighbours` {most_neighbours}. Take at least 1."
+                f"LocalSearchSampler: `draws` is {draws}, `most_neighbours` {most_neighbours}. Take whole numbers."
             )
         self._draws, self._most_neighbours = draws, most_neighbours
         self._climbs = Derived(Climbs, Climbs.add)

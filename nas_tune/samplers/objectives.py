@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas_tune.errors import SamplerError
 from nas_tune.predictors.normal_scores import NormalScores
 from nas_tune.predictors.predictor import Prediction, SamplingPredictor
 from nas_tune.samplers.surrogate import Hint, Observations, Surrogate
@@ -63,6 +65,7 @@ class ExactObjective:
 
     def learn(self, known: Observations, hints: Sequence[Hint], believed: Sequence[Architecture]) -> None:
         """Take the scores of the complete trials as the scale."""
+        self._check(known)
         self._map = NormalScores(known.values)
         self.scores = self._map.scores
 
@@ -78,6 +81,16 @@ class ExactObjective:
     def draw(self, architectures: Sequence[Architecture], rng: Generator) -> NDArray[np.float64]:
         """Return the computed scores."""
         return self.predict(architectures).mean
+
+    def _check(self, known: Observations) -> None:
+        """Compare the latest trial with what is computed of it: a wrong place, sign or unit would go unseen."""
+        if known.values:
+            computed, value = self._value(known.architectures[-1]), known.values[-1]
+            if not math.isinf(computed) and not math.isclose(computed, value, rel_tol=1e-6, abs_tol=1e-9):
+                raise SamplerError(
+                    f"PredictorSampler: a function in `exact` says {self._sign * computed:.6g} of an architecture "
+                    f"whose trial has {self._sign * value:.6g}. Give a function of the objective at its place."
+                )
 
     def _value(self, architecture: Architecture) -> float:
         if architecture not in self._known:

@@ -14,6 +14,7 @@ from nas_tune.samplers.fidelity import hints_of_pruned
 from nas_tune.samplers.objectives import ExactObjective, LearnedObjective
 from nas_tune.samplers.surrogate import Hint, Observations, finite
 from nas_tune.samplers.worth import Evaluated, Objective, Worth
+from nas_tune.space.graphs import draws_graphs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FAILURE_NOISE = 0.3  # variance of the score of a failed trial, the worst there is: it may have failed by chance
 FILTERED = 4  # times as many candidates are drawn as a filter keeps
+LARGE_GRAPH = 16  # nodes, above which most of a proposal's time goes into drawing graphs: fewer candidates are scored
 KEPT = 24  # candidates that a filter keeps
 
 
@@ -51,6 +53,8 @@ class Outlook:
     ) -> None:
         self._space, self._predictor, self._acquisition = space, predictor, acquisition
         self._exact, self._filter = exact, candidate_filter
+        large = draws_graphs(space) and space.graph_nodes() > LARGE_GRAPH
+        self._effort = Effort(steps=16, rounds=6) if large else Effort()
         self._objectives: list[Objective] = []
         self._feasibility = Feasibility(predictor, space)
 
@@ -71,7 +75,7 @@ class Outlook:
             _best_first(evaluated),
             request.is_taken,
             request.rng,
-            effort=Effort(),
+            effort=self._effort,
             fixed=request.fixed,
             drawn=self._drawn(request),
         )

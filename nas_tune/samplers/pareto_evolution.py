@@ -124,10 +124,14 @@ class Evaluated:
 
 
 def _check(population_size: int, sample_size: int, crossover_probability: float) -> None:
-    if not 1 <= sample_size <= population_size:
+    if not _whole(sample_size) or not _whole(population_size) or not 1 <= sample_size <= population_size:
         raise SamplerError(
             f"ParetoEvolutionSampler: `sample_size` is {sample_size} and `population_size` {population_size}. "
-            "Take 1 <= `sample_size` <= `population_size`."
+            "Take whole numbers, 1 <= `sample_size` <= `population_size`."
         )
-    if not 0.0 <= crossover_probability <= 1.0:
+    if not isinstance(crossover_probability, (int, float)) or not 0.0 <= crossover_probability <= 1.0:
         raise SamplerError(f"ParetoEvolutionSampler: `crossover_probability` is {crossover_probability}. Take 0 to 1.")
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NAMES = ("auto", "ei", "ucb", "its", "thompson")
 LEAST_KNOWN = 2  # complete trials before anything is learned
 POOL = 16  # random candidates of an initial trial that a filter chooses from
+MOST_OBJECTIVES = 5  # whose hypervolume is computed exactly, in a second or so for each trial
 MOST_DRAWS = 32  # of an initial trial, before a network that is taken is accepted
 
 
@@ -49,15 +50,18 @@ class PredictorSampler(SpaceSampler):
 
     Args:
         space: Space that the objective suggests, `space.suggest(trial, prefix)`, alone or beside other parameters.
-        predictor: What learns; copies of it for each objective and constraint. `None` is `GaussianProcess(space)`.
+        predictor: What learns, as `nas_tune.predictors.Predictor` says; copies of it for each objective and constraint.
+            `None` is `GaussianProcess(space)`.
         acquisition: ``"auto"``; ``"ei"`` (expected improvement), ``"ucb"`` (mean and two standard deviations),
             ``"its"`` (an independent draw for each candidate) or ``"thompson"`` (one drawn function) for every trial;
-            or a function `Acquisition`. Several objectives take ``"auto"`` or ``"thompson"``.
+            or a function as `nas_tune.predictors.acquisition.Acquisition` says. Several objectives, five at most, take
+            ``"auto"`` or ``"thompson"``.
         initial_trials: Trials that are drawn at random in the beginning, enqueued ones included.
         exact: Function of the architecture for each objective (by place) that needs no training, in the study's unit.
         prior: Studies of other tasks in the same space: their values tell where to begin and what to expect, for as
-            much as this study confirms it. They are read when the sampler is made.
-        candidate_filter: Keeps the promising ones of random candidates, such as `ScoreFilter` of zero-cost proxies.
+            much as this study confirms it. They are read when the sampler is made. For one objective only.
+        candidate_filter: Keeps the promising ones of random candidates, such as `ScoreFilter` of zero-cost proxies. It
+            is given 16 for a random trial, 96 for another.
         avoid_duplicates: Propose no network (compared by `space.canonical_key`) that is known, if there is another.
         independent_sampler: Proposes the parameters that are not of the space; by default Optuna's `TPESampler`, seeded
             from `seed`, trial and parameter.
@@ -74,6 +78,7 @@ class PredictorSampler(SpaceSampler):
     """
 
     several_objectives: ClassVar[bool] = True
+    across_brackets: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -175,6 +180,11 @@ class PredictorSampler(SpaceSampler):
             raise SamplerError(
                 "PredictorSampler: `exact` computes every objective. Leave out the one that is trained for."
             )
+        if count > MOST_OBJECTIVES:
+            raise SamplerError(
+                f"PredictorSampler: the study has {count} objectives, and the hypervolume of more than "
+                f"{MOST_OBJECTIVES} takes too long. Take ParetoEvolutionSampler."
+            )
         if count > 1 and (self._prior or self._acquisition not in ("auto", "thompson")):
             raise SamplerError(
                 f"PredictorSampler: with {count} objectives `acquisition` is 'auto' or 'thompson' and `prior` is empty."
@@ -184,7 +194,7 @@ class PredictorSampler(SpaceSampler):
 def _check(predictor: object, acquisition: str | Acquisition, initial_trials: object, candidate_filter: object) -> None:
     from nas_tune.predictors.predictor import Predictor, SamplingPredictor
 
-    if predictor is not None and not isinstance(predictor, Predictor):
+    if predictor is not None and (isinstance(predictor, type) or not isinstance(predictor, Predictor)):
         raise SamplerError(f"PredictorSampler: `predictor` is {predictor!r}. Give an object with `fit` and `predict`.")
     if acquisition not in NAMES if isinstance(acquisition, str) else not callable(acquisition):
         raise SamplerError(

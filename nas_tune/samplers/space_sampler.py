@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.storages import InMemoryStorage
 
 from nas_tune.errors import ArchitectureError, SamplerError, StudyError
 from nas_tune.samplers import study_records
@@ -87,6 +88,9 @@ class SpaceSampler(BaseSampler, ABC):
     several_objectives: ClassVar[bool] = False
     """Whether the sampler searches Pareto fronts."""
 
+    across_brackets: ClassVar[bool] = False
+    """Whether trials of all brackets of a Hyperband pruner are one history, or those of each its own."""
+
     def __init__(
         self,
         space: SearchSpace,
@@ -103,6 +107,10 @@ class SpaceSampler(BaseSampler, ABC):
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise SamplerError(
                 f"{type(self).__name__}: `seed` is {seed!r}. Take a whole number of at least 0, or None."
+            )
+        if independent_sampler is not None and not isinstance(independent_sampler, BaseSampler):
+            raise SamplerError(
+                f"{type(self).__name__}: `independent_sampler` is {independent_sampler!r}. Give an Optuna sampler."
             )
         self._space, self._prefix, self._seed = space, prefix, seed
         self._avoid_duplicates = avoid_duplicates
@@ -195,7 +203,7 @@ class SpaceSampler(BaseSampler, ABC):
 
     def _propose(self, study: Study, trial: FrozenTrial, history: StudyHistory) -> Architecture:
         fixed = self._enqueued(trial)
-        history.update(study.get_trials(deepcopy=False))
+        history.update(self._trials(study))
         for contest in range(MOST_CONTESTS):
             taken = self._taken(history, trial.number, contest)
             proposal = self.propose(Request(trial.number, history, fixed, taken, self._generator(trial, contest)))
@@ -225,19 +233,25 @@ class SpaceSampler(BaseSampler, ABC):
         that of the smaller one waits until it has: the other may have begun to suggest the network before.
         """
         known = history.is_taken(architecture, trial.number)  # then it is repeated, for want of another
-        history.update(study.get_trials(deepcopy=False))
+        if isinstance(study_records.storage(study), InMemoryStorage):  # of this process alone, where a lock is held
+            study_records.record(study, trial, self._note(CANONICAL_KEY), history.key(architecture))
+            return True
+        history.update(self._trials(study))
         if not known and history.is_taken(architecture, trial.number):
             return False
         study_records.record(study, trial, self._note(CANONICAL_KEY), history.key(architecture))
-        history.update(study.get_trials(deepcopy=False))
+        history.update(self._trials(study))
         patience = time.monotonic() + MOST_PATIENCE
         while not known and history.is_contested(architecture, trial.number) and time.monotonic() < patience:
             time.sleep(PAUSE)
-            history.update(study.get_trials(deepcopy=False))
+            history.update(self._trials(study))
         if known or not history.is_lost(architecture, trial.number):
             return True
         study_records.record(study, trial, self._note(CANONICAL_KEY), WITHDRAWN)
         return False
+
+    def _trials(self, study: Study) -> list[FrozenTrial]:
+        return study_records.all_trials(study) if self.across_brackets else study.get_trials(deepcopy=False)
 
     def _note(self, name: str) -> str:
         return f"{self._name}:{name}"
@@ -245,7 +259,8 @@ class SpaceSampler(BaseSampler, ABC):
     def _history(self, study: Study) -> StudyHistory:
         self._check_directions(study)
         histories = self._histories.setdefault(study_records.storage(study), {})
-        key = study_records.study_key(study)
+        study_id, bracket = study_records.study_key(study)
+        key = study_id, None if self.across_brackets else bracket
         if key not in histories:
             histories[key] = StudyHistory(self._space, self._prefix, study.directions, self._name)
         return histories[key]

@@ -28,6 +28,11 @@ def study_key(study: Study) -> tuple[int, int | None]:
     return study._study_id, getattr(study, "_bracket_id", None)
 
 
+def all_trials(study: Study) -> list[FrozenTrial]:
+    """Return every trial of a study, also where a Hyperband pruner shows those of one bracket alone."""
+    return study._storage.get_all_trials(study._study_id, deepcopy=False)
+
+
 def record(study: Study, trial: FrozenTrial, attribute: str, value: str | int | float) -> None:
     """Write a system attribute of a running trial."""
     study._storage.set_trial_system_attr(trial._trial_id, attribute, value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from nas_tune.errors import SamplerError
 from nas_tune.predictors.acquisition import ACQUISITIONS
 from nas_tune.predictors.hypervolume import expected_improvement
 from nas_tune.predictors.predictor import Prediction
@@ -83,7 +84,12 @@ class Worth:
             return np.asarray(probable + 1e-3 * sum(prediction.mean for prediction in predictions))
         if len(predictions) > 1:
             return np.asarray(np.log(np.maximum(self._growth(predictions), LEAST)) + probable)
-        worth = self._acquisition(predictions[0], self._best, np.random.default_rng(self._seed))
+        worth = np.asarray(self._acquisition(predictions[0], self._best, np.random.default_rng(self._seed)))
+        if worth.shape != (len(architectures),) or np.isnan(worth).any():
+            raise SamplerError(
+                f"PredictorSampler: `acquisition` returned an array of shape {worth.shape} for {len(architectures)} "
+                "candidates, or a NaN. Return a number for each."
+            )
         # an improvement is multiplied by its probability; of a score, standard deviations are taken off
         return np.asarray(worth + (probable if self._improves else np.minimum(probable + math.log(2.0), 0.0)))
 

@@ -145,6 +145,7 @@ def test_what_is_enqueued_is_tried_first_and_once_and_another_sampler_continues(
     assert "RegularizedEvolution (2), LocalSearch (1)" in Path("report.html").read_text()
 
 
+@pytest.mark.slow  # it loads gpytorch
 def test_a_study_of_another_task_is_the_prior_of_the_predictor(joint: SearchSpace) -> None:
     named = earlier_study(joint, 3)
 

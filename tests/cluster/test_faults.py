@@ -69,7 +69,7 @@ def test_training_goes_on_when_the_actor_is_killed_and_ends_with_the_same_weight
 
     def kill_in_the_next_slice(progress: Progress) -> None:
         if not seen:
-            threading.Timer(0.2, kill, [pid]).start()
+            threading.Timer(0.01, kill, [pid]).start()  # a slice takes longer, and the training many of them
         seen.append(progress)
 
     state = mortal.train(EPOCHS, on_progress=kill_in_the_next_slice)

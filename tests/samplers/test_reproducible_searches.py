@@ -77,17 +77,17 @@ def test_a_fresh_sampler_and_a_pickled_one_propose_the_same(make: Maker, joint_s
 @every_sampler
 def test_a_resumed_search_is_the_uninterrupted_one(make: Maker, joint_space: SearchSpace) -> None:
     objective = Ending(joint_space)
-    whole = objective.optimise(make_study(make(joint_space, seed=1)), 15)
+    whole = objective.optimise(make_study(make(joint_space, seed=1)), 12)
     resumed = objective.optimise(make_study(make(joint_space, seed=1)), 8)
     resumed.sampler = make(joint_space, seed=1)
 
-    objective.optimise(resumed, 7)
+    objective.optimise(resumed, 4)
 
     states = [trial.state for trial in whole.trials]
     assert {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL} == set(states)
     assert math.inf in [trial.value for trial in whole.trials]
     assert told(resumed.trials) == told(whole.trials)
-    assert len({trial.params["momentum"] for trial in whole.trials}) == 15
+    assert len({trial.params["momentum"] for trial in whole.trials}) == 12
 
 
 @every_sampler
@@ -118,7 +118,7 @@ def test_a_resumed_search_in_the_brackets_of_hyperband_is_the_uninterrupted_one(
 @every_sampler_of_several_objectives
 def test_a_resumed_search_of_two_objectives_is_the_uninterrupted_one(make: Maker, joint_space: SearchSpace) -> None:
     studies = []
-    for parts in ((14,), (8, 6)):
+    for parts in ((10,), (6, 4)):
         study = optuna.create_study(directions=["maximize", "minimize"])
         for trials in parts:
             study.sampler = make(joint_space, seed=4)

@@ -79,8 +79,10 @@ def read_trials(kind: str, folder: Path, name: str) -> list[FrozenTrial]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("sqlite", name) for name in NAMES), ("journal", "regularized-evolution"), ("journal", "predictor")],
+)
 def test_four_processes_with_one_seed_do_not_repeat_each_other(
     kind: str, name: str, four: Sequence[Searcher], tmp_path: Path
 ) -> None:

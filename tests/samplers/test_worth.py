@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Self
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from optuna.trial import TrialState
 from scipy.stats import norm
 
+from nas_tune.errors import SamplerError
 from nas_tune.predictors.hypervolume import hypervolume
 from nas_tune.predictors.predictor import Prediction
 from nas_tune.samplers.feasibility import Feasibility
@@ -98,7 +100,7 @@ def log_expected_improvement(candidates: Sequence[Architecture], best: float) ->
 
 def test_the_improvement_is_over_the_best_that_is_expected_of_the_feasible() -> None:
     known, candidates = made(6), made(20, seed=1)
-    met = [True, False, True, True, False, True]
+    met = (numbers(known, "a") < numbers(known, "a").max()).tolist()
 
     found = worth("ei", evaluated(known, met), feasible())(candidates)
 
@@ -238,6 +240,14 @@ def test_a_cost_beyond_all_that_were_paid_is_no_worse_than_the_worst() -> None:
     assert cheap > exact.scores.max()
 
 
+@pytest.mark.parametrize("wrong", [1.5, -2.0, math.nan])
+def test_an_exact_objective_that_disagrees_with_a_trial_is_refused(wrong: float) -> None:
+    exact = ExactObjective(lambda architecture: wrong, sign=-1.0)
+
+    with pytest.raises(SamplerError, match="a function in `exact` says"):
+        exact.learn(Observations(tuple(made(1)), (-2.0,)), (), ())
+
+
 def test_an_exact_objective_measures_an_architecture_once() -> None:
     measured: list[Architecture] = []
 
@@ -250,4 +260,5 @@ def test_an_exact_objective_measures_an_architecture_once() -> None:
     for _ in range(3):
         exact.predict(candidates)
 
-    assert measured == candidates
+    assert len(measured) == 5
+    assert set(measured) == set(candidates)
