@@ -34,7 +34,7 @@ def figure(found: Regrets, rng: Generator | None = None) -> go.Figure:
     columns = min(COLUMNS, len(found.tables))
     lines = math.ceil(len(found.tables) / columns)
     plot = make_subplots(
-        rows=lines, cols=columns, subplot_titles=found.tables, horizontal_spacing=0.05, vertical_spacing=0.13
+        rows=lines, cols=columns, subplot_titles=found.tables, horizontal_spacing=0.08, vertical_spacing=0.13
     )
     for place, table in enumerate(found.tables):
         for name in found.samplers:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from nas_tune.errors import SpaceError
+from nas_tune.errors import SamplerError, SpaceError
 from nas_tune.samplers.fixing import completed
 
 if TYPE_CHECKING:
@@ -56,6 +56,25 @@ class Breeding:
 
     sample_size: int = 10
     crossover_probability: float = 0.0
+
+
+def check_breeding(owner: str, population_size: object, sample_size: object, crossover_probability: object) -> None:
+    """Check the numbers of a sampler that breeds.
+
+    Raises:
+        SamplerError: A size is no whole number of at least 1, more are drawn than live, or a probability is none.
+    """
+    if not _whole(sample_size) or not _whole(population_size) or not 1 <= sample_size <= population_size:
+        raise SamplerError(
+            f"{owner}: `sample_size` is {sample_size} and `population_size` {population_size}. "
+            "Take whole numbers, 1 <= `sample_size` <= `population_size`."
+        )
+    if not isinstance(crossover_probability, (int, float)) or not 0.0 <= crossover_probability <= 1.0:
+        raise SamplerError(f"{owner}: `crossover_probability` is {crossover_probability}. Take 0 to 1.")
+
+
+def _whole(number: object) -> TypeGuard[int]:
+    return isinstance(number, int) and not isinstance(number, bool)
 
 
 def propose(

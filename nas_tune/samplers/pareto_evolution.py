@@ -6,8 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from nas_tune.errors import SamplerError
-from nas_tune.samplers.aging_evolution import Breeding, Member, propose
+from nas_tune.samplers.aging_evolution import Breeding, Member, check_breeding, propose
 from nas_tune.samplers.derived import Derived
 from nas_tune.samplers.skyband import Skyband
 from nas_tune.samplers.space_sampler import Proposal, Request, SpaceSampler
@@ -84,7 +83,7 @@ class ParetoEvolutionSampler(SpaceSampler):
             prefix=prefix,
             seed=seed,
         )
-        _check(population_size, sample_size, crossover_probability)
+        check_breeding(type(self).__name__, population_size, sample_size, crossover_probability)
         self._population_size = population_size
         self._breeding = Breeding(sample_size, crossover_probability)
         self._evaluated = Derived(partial(Evaluated, population_size), Evaluated.add)
@@ -121,17 +120,3 @@ class Evaluated:
         """Return the survivors, the best first; their value is their place, so that a tournament takes the better."""
         best = self._band.survivors()
         return tuple(Member(number, self._architectures[number], -place) for place, number in enumerate(best))
-
-
-def _check(population_size: int, sample_size: int, crossover_probability: float) -> None:
-    if not _whole(sample_size) or not _whole(population_size) or not 1 <= sample_size <= population_size:
-        raise SamplerError(
-            f"ParetoEvolutionSampler: `sample_size` is {sample_size} and `population_size` {population_size}. "
-            "Take whole numbers, 1 <= `sample_size` <= `population_size`."
-        )
-    if not isinstance(crossover_probability, (int, float)) or not 0.0 <= crossover_probability <= 1.0:
-        raise SamplerError(f"ParetoEvolutionSampler: `crossover_probability` is {crossover_probability}. Take 0 to 1.")
-
-
-def _whole(number: object) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool)

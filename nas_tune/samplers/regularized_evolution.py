@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas_tune.errors import SamplerError
-from nas_tune.samplers.aging_evolution import Breeding, Member, propose
+from nas_tune.samplers.aging_evolution import Breeding, Member, check_breeding, propose
 from nas_tune.samplers.space_sampler import Proposal, Request, SpaceSampler
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class RegularizedEvolutionSampler(SpaceSampler):
             prefix=prefix,
             seed=seed,
         )
-        _check(population_size, sample_size, crossover_probability)
+        check_breeding(type(self).__name__, population_size, sample_size, crossover_probability)
         self._population_size = population_size
         self._breeding = Breeding(sample_size, crossover_probability)
 
@@ -95,19 +94,3 @@ def population_of(history: StudyHistory, size: int) -> tuple[Member, ...]:
 
 def _member(evaluation: Evaluation) -> Member:
     return Member(evaluation.number, evaluation.architecture, evaluation.value, evaluation.excess)
-
-
-def _check(population_size: int, sample_size: int, crossover_probability: float) -> None:
-    if not _whole(sample_size) or not _whole(population_size) or not 1 <= sample_size <= population_size:
-        raise SamplerError(
-            f"RegularizedEvolutionSampler: `sample_size` is {sample_size} and `population_size` {population_size}. "
-            "Take whole numbers, 1 <= `sample_size` <= `population_size`."
-        )
-    if not isinstance(crossover_probability, (int, float)) or not 0.0 <= crossover_probability <= 1.0:
-        raise SamplerError(
-            f"RegularizedEvolutionSampler: `crossover_probability` is {crossover_probability}. Take 0 to 1."
-        )
-
-
-def _whole(number: object) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool)

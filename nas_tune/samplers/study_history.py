@@ -91,7 +91,6 @@ class StudyHistory:
         evaluated: How many are complete or pruned.
         running: Architectures of the trials that are not finished, as far as they are known, by number.
         signs: 1 for each objective that is maximised, -1 for each that is minimised.
-        changes: Grows whenever `finished` does; another number is another `finished`.
     """
 
     def __init__(self, space: SearchSpace, prefix: str, directions: Sequence[StudyDirection], owner: str) -> None:
@@ -99,7 +98,6 @@ class StudyHistory:
         self.signs = tuple(1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions)
         self.key: Callable[[Architecture], str] = lru_cache(MOST_REMEMBERED)(space.canonical_key)
         self.pending: dict[int, Architecture] = {}  # proposals on their way, by trial number
-        self.changes = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -110,7 +108,6 @@ class StudyHistory:
         self._taken: set[str] = set()
         self._seen = 0
         self._open: dict[int, Claim] = {}  # of the trials that are not finished, by place
-        self.changes += 1
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Read what is new in `trials`, all trials of the study by number; fewer than before are another history."""
@@ -138,7 +135,6 @@ class StudyHistory:
         if trial.state != TrialState.FAIL:
             self.evaluated += 1
             self._taken.add(self.key(architecture))
-        self.changes += 1
 
     def _evaluation(self, trial: FrozenTrial, architecture: Architecture) -> Evaluation:
         values: tuple[float, ...] = ()
