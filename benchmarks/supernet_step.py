@@ -17,7 +17,7 @@ from nas_tune.cluster import SharedSuperNet, ray_session
 from nas_tune.cluster.hosted import judge, lay_out
 from nas_tune.search_spaces import NASBench201
 from nas_tune.space import Architecture
-from nas_tune.supernet import Path, Plan, SuperNetRecipe, SuperNetTrainer
+from nas_tune.supernet import Path, Plan, Step, SuperNetRecipe, SuperNetTrainer
 from nas_tune.trials import tasks
 
 RECIPE = SuperNetRecipe(batch_size=64)
@@ -31,7 +31,7 @@ class Remembered:
 
     last: Architecture
 
-    def select(self, step: int, space: NASBench201, rng: np.random.Generator) -> tuple[Path, ...]:
+    def select(self, step: Step, space: NASBench201, rng: np.random.Generator) -> tuple[Path, ...]:
         self.last = space.sample(rng)
         return (Path(self.last),)
 
@@ -93,7 +93,7 @@ def _step_alone(network: nn.Module, inputs: Tensor, labels: Tensor, generator: t
         optimizer.zero_grad(set_to_none=True)
         loss = cross_entropy(network(inputs[chosen]), labels[chosen])
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(nn.utils.clip_grad_norm_(parameters, RECIPE.clip_norm))
+        norm = float(nn.utils.clip_grad_norm_(parameters, RECIPE.clip_norm or np.inf))
         assert np.isfinite(norm) and np.isfinite(float(loss.detach()))
         optimizer.step()
 

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from nas_tune.errors import SpaceError, unknown_name
 from nas_tune.supernet import elastic
+from nas_tune.supernet.drop_path import DropPath, set_drop_path
 
-from .drop_path import DropPath, set_drop_path
 from .operations import GreyToColour
 from .operations.cells import FactorizedReduce, pointwise
 from .published import size_of

@@ -14,10 +14,10 @@ from nas_tune.space import Architecture, Categorical, SearchSpace, Subset, Value
 from nas_tune.space.elastic import Blocks, combine
 from nas_tune.space.walks import read
 from nas_tune.supernet import elastic
+from nas_tune.supernet.drop_path import checked_rate
 
 from .cell_network import Cell, CellInputs, CellNetwork, DropPath, Kind, StemName
 from .darts_architectures import ARCHITECTURES
-from .drop_path import checked_rate
 from .genotypes import Genotype, NodeEdges, as_genotype, edges_by_node, read_genotype
 from .operations.cells import OPERATIONS, Nothing, operation
 from .published import PublishedSpace, size_of

@@ -14,9 +14,9 @@ from nas_tune.space import Architecture, Categorical, SearchSpace, Value
 from nas_tune.space.elastic import Blocks, Elastic, combine
 from nas_tune.space.walks import read
 from nas_tune.supernet import elastic
+from nas_tune.supernet.drop_path import checked_rate
 
 from .cell_network import Cell, CellInputs, CellNetwork, Kind, StemName
-from .drop_path import checked_rate
 from .genotypes import Edge, Genotype, as_genotype, edges_by_node, read_genotype
 from .operations.pick import OPERATIONS, candidates
 from .published import PublishedSpace, size_of

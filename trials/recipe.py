@@ -19,12 +19,12 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
+from nas_tune.device import PrecisionName, autocast_dtype
 from nas_tune.errors import TaskError, unknown_name
 from nas_tune.space import Float, SearchSpace
 
 OptimizerName = Literal["sgd", "adamw"]
 ScheduleName = Literal["cosine", "constant"]
-PrecisionName = Literal["auto", "fp32", "bf16"]
 
 _WARMUP_START = 0.01
 
@@ -158,7 +158,4 @@ class Recipe:
 
     def autocast_dtype(self, device: torch.device) -> torch.dtype | None:
         """The type of autocast on ``device``; None for full precision."""
-        if self.precision == "bf16":
-            return torch.bfloat16
-        automatic = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if self.precision == "auto" and automatic else None
+        return autocast_dtype(self.precision, device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nas_tune.costs.dry_run import evaluating
-from nas_tune.device import device_of, resolve_device
+from nas_tune.device import autocast, device_of, resolve_device
 from nas_tune.errors import DivergedError, TaskError
-from nas_tune.search_spaces.drop_path import set_drop_path
+from nas_tune.supernet.drop_path import set_drop_path
 from nas_tune.supernet.loss import classification_loss
 
 from .history import EpochResult, OnEpoch, TrainingResult, best_epoch
@@ -93,7 +92,7 @@ def evaluate(network: nn.Module, split: Split, *, batch_size: int = 512, dtype: 
     device = device_of(network)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     finite = torch.ones((), dtype=torch.bool, device=device)
-    with torch.no_grad(), evaluating(network), _autocast(device, dtype):
+    with torch.no_grad(), evaluating(network), autocast(device, dtype):
         for start in range(0, len(split), batch_size):
             logits: Tensor = network(split.inputs[start : start + batch_size].to(device))
             labels = split.labels[start : start + batch_size].to(device)
@@ -120,12 +119,6 @@ def _lay_out(network: nn.Module, device: torch.device, channels_last: bool) -> N
     network.to(device)
     if channels_last and all(parameter.ndim < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
-    if dtype is None:
-        return nullcontext()
-    return torch.autocast(device.type, dtype)
 
 
 def _out_of_patience(history: tuple[EpochResult, ...], patience: int | None) -> bool:
@@ -184,7 +177,7 @@ class _Epochs:
 
     def _step(self, batch: Split) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        with _autocast(batch.inputs.device, self.dtype):
+        with autocast(batch.inputs.device, self.dtype):
             output: Tensor | tuple[Tensor, Tensor] = self.network(batch.inputs)
         recipe = self.recipe
         loss = classification_loss(output, batch.labels, recipe.label_smoothing, recipe.auxiliary_weight)

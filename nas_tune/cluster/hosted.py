@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from math import nan
+from math import isnan, nan
 from statistics import fmean
 
 import numpy as np
@@ -55,6 +55,7 @@ class HostedSuperNet:
             self.task.train.labels,
             paths=job.paths,
             recipe=job.recipe,
+            held_out=(self.task.validation.inputs, self.task.validation.labels),
             seed=job.seed,
         )
         self.judge = judge(self.task.train.inputs, self.task.validation.inputs, self.task.validation.labels, job.seed)
@@ -97,8 +98,8 @@ class HostedSuperNet:
             if self.trainer.step_count >= self.trainer.plan.end:
                 self.trainer.plan = Plan(self.trainer.plan.end, total)
             losses.append(self.trainer.step())
-        if losses:
-            self.loss = fmean(losses)
+        if taken := [loss for loss in losses if not isnan(loss)]:
+            self.loss = fmean(taken)
         due = time.monotonic() - self._saved_time >= self.job.checkpoint_seconds
         if due or self.trainer.step_count >= total:
             self.checkpoint()
@@ -151,8 +152,8 @@ class HostedSuperNet:
             CheckpointError: The folder cannot be written; the training in memory is as it was.
         """
         if self.trainer.step_count not in (0, self._saved_at):
-            step, plan = self.trainer.step_count, self.trainer.plan
-            facts = {**self.job.facts, "plan": [plan.start, plan.end], "loss": self.loss}
+            step = self.trainer.step_count
+            facts = {**self.job.facts, "training": self.trainer.facts(), "loss": self.loss}
             try:
                 path = write_checkpoint(self.job.folder, step, self.trainer.tensors(), facts)
             except OSError as error:
@@ -172,9 +173,9 @@ class HostedSuperNet:
 
     def _restore(self, found: Checkpoint) -> None:
         self.job.check(found.facts)
-        plan, loss = found.facts["plan"], found.facts["loss"]
-        assert isinstance(plan, list) and isinstance(loss, float)
-        self.trainer.load(found.tensors, found.step, Plan(*plan))
+        training, loss = found.facts["training"], found.facts["loss"]
+        assert isinstance(training, dict) and isinstance(loss, float)
+        self.trainer.load(found.tensors, training)
         self.loss, self._damaged, self._saved_at = loss, found.damaged, found.step
         self._checkpoint = found.path
         _LOGGER.info("The super-net goes on from %s.", found.path)

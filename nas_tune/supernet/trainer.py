@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
+from nas_tune.device import autocast, autocast_dtype
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
+from nas_tune.space import Architecture
+from nas_tune.supernet.averaging import Average
+from nas_tune.supernet.drop_path import set_drop_path
+from nas_tune.supernet.isolation import Isolation
 from nas_tune.supernet.loss import classification_loss
-from nas_tune.supernet.paths import Paths, UniformPaths
+from nas_tune.supernet.paths import LearningPaths, Path, Paths, Step, UniformPaths
+from nas_tune.supernet.recipe import SuperNetRecipe
 from nas_tune.supernet.supernet import SuperNet
 
 
 @dataclass(frozen=True)
-class SuperNetRecipe:
-    """How shared weights are trained: SGD with momentum under a cosine schedule.
-
-    The published values are for ImageNet at batch 1,024 with learning rate 0.5 (arXiv:1904.00420, section 4); here the
-    rate is scaled to the batch.
-
-    Args:
-        batch_size: Inputs of a step.
-        lr: Learning rate at the start; it falls to 0 along a cosine over the steps of each plan.
-        momentum: Momentum of SGD (Nesterov).
-        weight_decay: L2 penalty, on the weights of the path only.
-        label_smoothing: Share of the target spread over all classes.
-        clip_norm: Largest norm of the gradient of a step.
-        auxiliary_weight: Weight of the loss of a network's auxiliary head; only used if it has one.
-    """
-
-    batch_size: int = 64
-    lr: float = 0.05
-    momentum: float = 0.9
-    weight_decay: float = 4e-5
-    label_smoothing: float = 0.0
-    clip_norm: float = 5.0
-    auxiliary_weight: float = 0.4
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-                raise NasTuneError(f"SuperNetRecipe: `{name}` is {value!r}; give a finite number of at least 0.")
-        if self.batch_size < 2 or self.batch_size != int(self.batch_size):
-            raise NasTuneError(
-                f"SuperNetRecipe: `batch_size` is {self.batch_size}; it is a whole number of at least 2."
-            )
-        if self.lr == 0 or self.clip_norm == 0:
-            raise NasTuneError("SuperNetRecipe: `lr` and `clip_norm` are above 0.")
-        if self.momentum >= 1 or self.label_smoothing > 1:
-            raise NasTuneError("SuperNetRecipe: `momentum` is below 1, `label_smoothing` at most 1.")
-
-
-@dataclass(frozen=True)
 class Plan:
-    """The steps from `start` to `end` over which the learning rate falls once."""
+    """The steps from `start` to `end` over which the learning rate rises and falls once."""
 
     start: int
     end: int
@@ -69,7 +37,7 @@ class SuperNetTrainer:
 
     Everything random is a function of the seed and the step: the order of the data within an epoch, the paths, and what
     the network draws (dropout). A trainer that loads a state therefore goes on bitwise as the one that saved it.
-    Parameters outside a step's paths have no gradient, so neither momentum nor weight decay touches them.
+    What no path of a step uses, whole weights and the rest of sliced ones, keeps its value and its momentum.
 
     Args:
         supernet: The shared weights; moved nowhere, so put it on its device before.
@@ -77,6 +45,8 @@ class SuperNetTrainer:
         labels: Their classes, shape `(N,)`.
         paths: The strategy; `UniformPaths()` by default.
         recipe: How to train.
+        held_out: Inputs `(M, ...)` and labels `(M,)` of the validation split, on which a strategy may judge
+            architectures.
         seed: Seed of data order and paths.
     """
 
@@ -88,20 +58,19 @@ class SuperNetTrainer:
         *,
         paths: Paths | None = None,
         recipe: SuperNetRecipe | None = None,
+        held_out: tuple[Tensor, Tensor] | None = None,
         seed: int = 0,
     ) -> None:
-        self.supernet, self.inputs, self.labels = supernet, inputs, labels
+        self.supernet, self.inputs, self.labels, self.held_out = supernet, inputs, labels, held_out
         self.paths, self.recipe, self.seed = paths or UniformPaths(), recipe or SuperNetRecipe(), seed
         self.step_count = 0
+        self.skipped, self.skipped_in_row = 0, 0
         self.plan = Plan(0, 0)
         self._weights = dict(supernet.named_parameters())
-        self.optimizer = torch.optim.SGD(
-            self._weights.values(),
-            lr=self.recipe.lr,
-            momentum=self.recipe.momentum,
-            nesterov=self.recipe.momentum > 0,
-            weight_decay=self.recipe.weight_decay,
-        )
+        self.optimizer = self.recipe.make_optimizer(supernet)
+        self.average = Average(self._weights, self.recipe.averaging) if self.recipe.averaging else None
+        self._isolation = Isolation(supernet.network)
+        self._dtype = autocast_dtype(self.recipe.precision, inputs.device)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     @property
@@ -110,50 +79,144 @@ class SuperNetTrainer:
         return max(len(self.inputs) // self.recipe.batch_size, 1)
 
     def lr(self, step: int) -> float:
-        """Return the learning rate of a step: on the cosine of the plan, constant while there is no plan."""
+        """Return the learning rate of a step by the schedule of the plan; the highest while there is no plan."""
         length = self.plan.end - self.plan.start
-        done = min(max(step - self.plan.start, 0) / length, 1.0) if length > 0 else 0.0
-        return self.recipe.lr * 0.5 * (1.0 + math.cos(math.pi * done))
+        if length <= 0:
+            return self.recipe.lr
+        warmup = min(self.recipe.warmup_epochs * self.steps_per_epoch / length, 1.0)
+        return self.recipe.lr_at(min(max(step - self.plan.start, 0) / length, 1.0), warmup)
 
     def step(self) -> float:
-        """Run one step: forward and backward of every selected path, then one step of the optimiser.
+        """Run one step on the paths that the strategy selects.
 
         Returns:
-            The loss, averaged over the paths by their weights.
+            The loss, averaged over the paths by their weights; nan where the step was skipped.
 
         Raises:
-            DivergedError: The loss or its gradient is not finite; no weight has been changed by this step,
-                but batch norms have seen its inputs.
+            DivergedError: The loss or its gradient is not finite, for the `most_skipped`-th time in a row.
         """
         inputs, labels = self._batch()
-        chosen = self.paths.select(self.step_count, self.supernet.space, self._rng())
-        if not sum(path.weight for path in chosen) > 0:
+        with _seeded(int(self._rng(3).integers(2**62)), inputs.device):
+            chosen = self.paths.select(self._moment(inputs, labels), self.supernet.space, self._rng(2))
+        return self._run(chosen, inputs, labels)
+
+    def step_on(self, paths: Sequence[Path]) -> float:
+        """Run one step on given paths instead; see `step`."""
+        return self._run(paths, *self._batch())
+
+    def _run(self, paths: Sequence[Path], inputs: Tensor, labels: Tensor) -> float:
+        """Run forward and backward of every path, then one step of the optimiser unless a number is not finite."""
+        weights = sum(path.weight for path in paths)
+        if not weights > 0:
             raise NasTuneError(f"{self.paths!r} selects no path of positive weight at step {self.step_count}.")
-        if not self.supernet.training:  # setting the mode of every candidate costs up to a tenth of a step
-            self.supernet.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        total, weights = 0.0, 0.0
-        with _seeded(int(self._rng().integers(2**62)), inputs.device):
-            for path in chosen:
-                output = self.supernet(inputs, path.architecture)
-                loss = classification_loss(output, labels, self.recipe.label_smoothing, self.recipe.auxiliary_weight)
+        self._prepare()
+        total, teacher = torch.zeros((), device=inputs.device), None
+        with _seeded(int(self._rng(4).integers(2**62)), inputs.device):
+            for path in paths:
+                with autocast(inputs.device, self._dtype):
+                    output = self.supernet(inputs, path.architecture)
+                logits = (output[0] if isinstance(output, tuple) else output).float()
+                loss = self._loss(path, output, logits, labels, teacher)
                 (path.weight * loss).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-                total, weights = total + path.weight * float(loss.detach()), weights + path.weight
-        touched = [p for p in self._weights.values() if p.grad is not None]
-        norm = float(torch.nn.utils.clip_grad_norm_(touched, self.recipe.clip_norm))
-        if not math.isfinite(total) or not math.isfinite(norm):
-            raise DivergedError(
-                f"The super-net's loss is {total}, its gradient's norm {norm} at step {self.step_count} with learning "
-                f"rate {self.lr(self.step_count):.3g}: lower `lr` or `clip_norm` of the SuperNetRecipe."
-            )
+                total += path.weight * loss.detach()
+                teacher = logits.detach() if teacher is None else teacher
+        loss_value, norm = torch.stack((total, self._clipped())).tolist()  # one look at the device
+        if not (math.isfinite(loss_value) and math.isfinite(norm)):
+            return self._skip(loss_value / weights, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step_count)
-        self.optimizer.step()
-        self.step_count += 1
-        return total / weights
+        with self._isolation.step(self.optimizer, (self.supernet.selection(path.architecture) for path in paths)):
+            self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        self.step_count, self.skipped_in_row = self.step_count + 1, 0
+        return float(loss_value / weights)
 
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng((self.seed, self.step_count, 2))
+    def _prepare(self) -> None:
+        self._to_training_mode()
+        if self.recipe.drop_path:
+            length = max(self.plan.end - self.plan.start, 1)
+            set_drop_path(self.supernet, self.recipe.drop_path * min((self.step_count - self.plan.start) / length, 1.0))
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _to_training_mode(self) -> None:
+        if not self.supernet.training:  # setting the mode of every candidate costs up to a tenth of a step
+            self.supernet.train()
+
+    def _loss(
+        self, path: Path, output: Tensor | tuple[Tensor, Tensor], logits: Tensor, labels: Tensor, teacher: Tensor | None
+    ) -> Tensor:
+        if path.distillation is None:
+            return classification_loss(output, labels, self.recipe.label_smoothing, self.recipe.auxiliary_weight)
+        if teacher is None:
+            raise NasTuneError(f"{self.paths!r} distils into the first path of a step, which has no teacher before it.")
+        return path.distillation(logits, teacher)
+
+    def _clipped(self) -> Tensor:
+        """Clip the gradient of the step and return the norm it had, before it was clipped by norm."""
+        touched = [p for p in self._weights.values() if p.grad is not None]
+        if self.recipe.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(touched, self.recipe.clip_value)
+        return torch.nn.utils.clip_grad_norm_(touched, self.recipe.clip_norm or math.inf)
+
+    def _skip(self, loss: float, norm: float) -> float:
+        """Count a step that cannot be taken. No weight changes; statistics of batch norm that it spoilt are new."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for module in self.supernet.modules():
+            statistics = [b for b in module.buffers(recurse=False) if b.is_floating_point()]
+            if hasattr(module, "reset_running_stats") and not all(bool(b.isfinite().all()) for b in statistics):
+                module.reset_running_stats()
+        step, lr = self.step_count, self.lr(self.step_count)
+        self.skipped, self.skipped_in_row, self.step_count = self.skipped + 1, self.skipped_in_row + 1, step + 1
+        if self.skipped_in_row < self.recipe.most_skipped:
+            return math.nan
+        raise DivergedError(
+            f"The super-net's loss is {loss}, its gradient's norm {norm} at step {step} with learning rate {lr:.3g}, "
+            f"and {self.skipped_in_row} steps in a row could not be taken: lower `lr` or `clip_norm` of the "
+            "SuperNetRecipe."
+        )
+
+    def _moment(self, inputs: Tensor, labels: Tensor) -> Step:
+        return Step(
+            number=self.step_count,
+            start=self.plan.start,
+            end=self.plan.end,
+            steps_per_epoch=self.steps_per_epoch,
+            input_shape=tuple(self.inputs.shape[1:]),
+            losses=lambda architectures: self._losses(architectures, inputs, labels),
+            accuracies=self._accuracies,
+        )
+
+    def _losses(self, architectures: Sequence[Architecture], inputs: Tensor, labels: Tensor) -> tuple[float, ...]:
+        found = [cross_entropy(logits, labels) for logits in self._logits(architectures, inputs)]
+        return tuple(torch.stack(found).tolist()) if found else ()
+
+    def _accuracies(self, architectures: Sequence[Architecture]) -> tuple[float, ...]:
+        if self.held_out is None:
+            raise NasTuneError(
+                f"{self.paths!r} judges architectures on held-out inputs: give the trainer `held_out`, a part of the "
+                "validation split."
+            )
+        inputs, labels = self.held_out
+        size = min(len(inputs), max(self.recipe.batch_size, HELD_OUT_BATCH))
+        drawn = torch.from_numpy(self._rng(5).permutation(len(inputs))[:size]).to(inputs.device)
+        found = [
+            (logits.argmax(-1) == labels[drawn]).double().mean()
+            for logits in self._logits(architectures, inputs[drawn])
+        ]
+        return tuple(torch.stack(found).tolist()) if found else ()
+
+    @torch.no_grad()
+    def _logits(self, architectures: Sequence[Architecture], inputs: Tensor) -> Iterator[Tensor]:
+        """Yield the logits of each architecture by the statistics of the batch."""
+        self._to_training_mode()
+        for architecture in architectures:
+            with autocast(inputs.device, self._dtype):
+                output = self.supernet(inputs, architecture)
+            yield (output[0] if isinstance(output, tuple) else output).float()
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.step_count, purpose))
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step_count, self.steps_per_epoch)
@@ -164,16 +227,28 @@ class SuperNetTrainer:
         return self.inputs[chosen], self.labels[chosen]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return weights, buffers and momentum by name; nothing is copied."""
+        """Return weights, buffers, the optimiser's memory and the averaged weights by name; nothing is copied."""
         state = {f"supernet.{name}": tensor for name, tensor in self.supernet.state_dict().items()}
         for name, weight in self._weights.items():
-            momentum = self.optimizer.state.get(weight, {}).get("momentum_buffer")
-            if momentum is not None:
-                state[f"momentum.{name}"] = momentum
+            remembered = self.optimizer.state.get(weight, {})
+            state |= {f"{kind}.{name}": value for kind, value in remembered.items() if isinstance(value, Tensor)}
+        if self.average is not None:
+            state |= {f"average.{name}": tensor for name, tensor in self.average.tensors.items()}
         return state
 
-    def load(self, tensors: Mapping[str, Tensor], step: int, plan: Plan) -> None:
-        """Go on from the tensors, step and plan of another trainer of the same super-net.
+    def facts(self) -> dict[str, object]:
+        """Return what a trainer is beside its tensors, JSON-able: step, plan, skipped steps, the strategy's memory."""
+        memory = dict(self.paths.memory()) if isinstance(self.paths, LearningPaths) else {}
+        return {
+            "step": self.step_count,
+            "plan": [self.plan.start, self.plan.end],
+            "skipped": self.skipped,
+            "skipped_in_row": self.skipped_in_row,
+            "paths": memory,
+        }
+
+    def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
+        """Go on from the tensors and facts of another trainer of the same super-net.
 
         Raises:
             CheckpointError: The tensors are of another super-net; nothing has been changed.
@@ -182,12 +257,31 @@ class SuperNetTrainer:
         if other := _difference(self.supernet.state_dict(), weights):
             raise CheckpointError(f"The checkpoint is of another super-net: {other}.")
         self.supernet.load_state_dict(weights)
+        self._load_optimizer(tensors)
+        if self.average is not None:
+            self.average.load({n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")})
+        plan, memory = facts["plan"], facts["paths"]
+        assert isinstance(plan, Sequence) and isinstance(memory, Mapping)
+        self.plan = Plan(*plan)
+        self.step_count, self.skipped, self.skipped_in_row = (
+            int(str(facts[name])) for name in ("step", "skipped", "skipped_in_row")
+        )
+        if isinstance(self.paths, LearningPaths):
+            self.paths.remember(memory)
+
+    def _load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         self.optimizer.state.clear()
         for name, weight in self._weights.items():
-            if f"momentum.{name}" in tensors:
-                momentum = torch.empty_like(weight, requires_grad=False).copy_(tensors[f"momentum.{name}"])
-                self.optimizer.state[weight]["momentum_buffer"] = momentum
-        self.step_count, self.plan = step, plan
+            for kind in OPTIMIZER_TENSORS:
+                if f"{kind}.{name}" not in tensors:
+                    continue
+                value = tensors[f"{kind}.{name}"]
+                like = torch.empty_like(weight, requires_grad=False) if value.shape == weight.shape else value.clone()
+                self.optimizer.state[weight][kind] = like.copy_(value)
+
+
+HELD_OUT_BATCH = 256  # least number of held-out inputs on which a strategy's candidates are judged
+OPTIMIZER_TENSORS = ("momentum_buffer", "step", "exp_avg", "exp_avg_sq")  # of SGD, and of AdamW
 
 
 def _difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str | None:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from nas_tune.space.elastic import Size, combine
 from nas_tune.supernet import elastic
-
-from ..drop_path import DropPath
+from nas_tune.supernet.drop_path import DropPath
 
 if TYPE_CHECKING:
     from nas_tune.space import Chooser

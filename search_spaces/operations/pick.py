@@ -12,7 +12,8 @@ from functools import partial
 
 from torch import nn
 
-from ..drop_path import DropPath
+from nas_tune.supernet.drop_path import DropPath
+
 from .basic import relu_conv_bn
 from .cells import dilated, operation
 

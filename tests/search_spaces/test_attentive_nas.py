@@ -16,9 +16,9 @@ from nas_tune.costs import profile
 from nas_tune.errors import ArchitectureError, SpaceError, UnknownNameError
 from nas_tune.search_spaces.attentive_nas import AttentiveNAS
 from nas_tune.search_spaces.attentive_stage import PUBLISHED, Stage
-from nas_tune.search_spaces.drop_path import DropPath
 from nas_tune.search_spaces.operations.elastic_mobile import MBConv, SqueezeExcitation, make_divisible
 from nas_tune.space import Architecture, Categorical, Integer
+from nas_tune.supernet.drop_path import DropPath
 from nas_tune.supernet.pricing.recording import Uninitialized
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "attentive_nas.json").read_text())

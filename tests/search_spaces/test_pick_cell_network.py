@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from nas_tune.costs import profile
 from nas_tune.search_spaces.amoebanet import AmoebaNet
-from nas_tune.search_spaces.drop_path import DropPath
 from nas_tune.search_spaces.enas import ENAS
 from nas_tune.search_spaces.genotypes import Genotype
 from nas_tune.search_spaces.nasnet import NASNet
@@ -23,6 +22,7 @@ from nas_tune.search_spaces.operations.pick import OPERATIONS, picked
 from nas_tune.search_spaces.pick_cell import Output, PickCellLayer, PickCellSpace
 from nas_tune.search_spaces.pnas import PNAS
 from nas_tune.space import Architecture
+from nas_tune.supernet.drop_path import DropPath
 
 SPACES: tuple[type[PickCellSpace], ...] = (NASNet, AmoebaNet, PNAS, ENAS)
 BY_NAME = {space.__name__: space for space in SPACES}

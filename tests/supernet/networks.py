@@ -21,7 +21,8 @@ from nas_tune.space import (
     Switch,
     Value,
 )
-from nas_tune.supernet import Path, SuperNet, SuperNetRecipe, SuperNetTrainer
+from nas_tune.supernet import Path, Step, SuperNet, SuperNetRecipe, SuperNetTrainer
+from nas_tune.supernet.paths.path import Judging
 
 CLASSES = 3
 
@@ -283,9 +284,26 @@ class FixedPaths:
 
     paths: tuple[Path, ...]
 
-    def select(self, step: int, space: SearchSpace, rng: np.random.Generator) -> tuple[Path, ...]:
+    def select(self, step: Step, space: SearchSpace, rng: np.random.Generator) -> tuple[Path, ...]:
         return self.paths
 
 
 def fixed(*chosen: Architecture, weights: Sequence[float] | None = None) -> FixedPaths:
     return FixedPaths(tuple(map(Path, chosen, weights or [1.0] * len(chosen))))
+
+
+def _unasked(architectures: Sequence[Architecture]) -> tuple[float, ...]:
+    raise AssertionError(f"A strategy that judges nothing asks for {len(architectures)} architectures.")
+
+
+def moment(
+    number: int = 0,
+    *,
+    end: int = 100,
+    steps_per_epoch: int = 10,
+    input_shape: tuple[int, ...] = (3, 8, 8),
+    losses: Judging = _unasked,
+    accuracies: Judging = _unasked,
+) -> Step:
+    """Return a step of a training that has no super-net."""
+    return Step(number, 0, end, steps_per_epoch, input_shape, losses, accuracies)

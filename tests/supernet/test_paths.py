@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas_tune.search_spaces import NASBench201
 from nas_tune.space import Architecture, ModelSpace
 from nas_tune.supernet import Path, SuperNet, SuperNetRecipe, SuperNetTrainer, UniformPaths
-from tests.supernet.networks import CASES, CLASSES, Case, TwoBranches, architectures, fixed
+from tests.supernet.networks import CASES, CLASSES, Case, TwoBranches, architectures, fixed, moment
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 RECIPE = SuperNetRecipe(batch_size=8, lr=0.1, momentum=0.9, weight_decay=0.1)
@@ -69,7 +69,7 @@ def test_a_step_changes_its_path_alone(case: Case) -> None:
         changed = _changed(before, _everything(trainer))
 
         assert _without_kind(changed) <= _names_on_the_path(trainer.supernet, architecture)
-        assert {"supernet", "momentum"} == {name.split(".", 1)[0] for name in changed}
+        assert {"supernet", "momentum_buffer"} == {name.split(".", 1)[0] for name in changed}
 
 
 @cases
@@ -79,7 +79,7 @@ def test_the_optimiser_holds_no_state_for_what_was_never_selected(case: Case) ->
     trainer.paths = fixed(architecture)
     for _ in range(3):
         trainer.step()
-    held = {name.removeprefix("momentum.") for name in trainer.tensors() if name.startswith("momentum.")}
+    held = {name.removeprefix("momentum_buffer.") for name in trainer.tensors() if name.startswith("momentum_buffer.")}
 
     on_the_path = _names_on_the_path(trainer.supernet, architecture)
     outside = [p for name, p in trainer.supernet.named_parameters() if name not in on_the_path]
@@ -126,7 +126,7 @@ def test_an_operation_that_leads_nowhere_is_not_trained() -> None:
 def _drawn(space: ModelSpace, steps: int) -> Iterator[Architecture]:
     paths = UniformPaths()
     for step in range(steps):
-        (path,) = paths.select(step, space, np.random.default_rng((7, step)))
+        (path,) = paths.select(moment(step), space, np.random.default_rng((7, step)))
         assert path.weight == 1.0
         yield path.architecture
 
@@ -164,6 +164,6 @@ def test_uniform_paths_are_uniform_over_architectures_of_a_conditional_space(
 def test_uniform_paths_select_by_the_generator_alone() -> None:
     space = NASBench201()
 
-    first, again = (UniformPaths().select(0, space, np.random.default_rng(5)) for _ in range(2))
+    first, again = (UniformPaths().select(moment(), space, np.random.default_rng(5)) for _ in range(2))
 
     assert first == again == (Path(space.sample(np.random.default_rng(5))),)

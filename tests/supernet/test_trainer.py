@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
 from nas_tune.search_spaces import NASBench201
 from nas_tune.space import Architecture, Categorical, Chooser, ModelSpace, SearchSpace
-from nas_tune.supernet import Path, Plan, SuperNet, SuperNetRecipe, SuperNetTrainer
+from nas_tune.supernet import Path, Plan, Step, SuperNet, SuperNetRecipe, SuperNetTrainer
 from nas_tune.supernet.checkpoint import read_checkpoint, write_checkpoint
 from tests.supernet.networks import CASES, CLASSES, Chain, TwoBranches, architectures, fixed
 
 CASE = CASES[1]
 RECIPE = SuperNetRecipe(batch_size=8, lr=0.1, weight_decay=0.01, label_smoothing=0.1)
+FACTS = {"step": 5, "plan": [0, 9], "skipped": 0, "skipped_in_row": 0, "paths": {}}
 
 
 def _trainer(seed: int = 0, weights: int = 0, recipe: SuperNetRecipe = RECIPE, count: int = 40) -> SuperNetTrainer:
@@ -42,14 +43,14 @@ def test_a_loaded_trainer_goes_on_bitwise(stop: int, tmp_path: FilePath) -> None
     whole = _trainer()
     whole.plan = Plan(0, 20)
     losses = [whole.step() for _ in range(stop)]
-    write_checkpoint(tmp_path, whole.step_count, whole.tensors(), {})
+    write_checkpoint(tmp_path, whole.step_count, whole.tensors(), whole.facts())
     losses += [whole.step() for _ in range(20 - stop)]
 
     checkpoint = read_checkpoint(tmp_path)
     assert checkpoint is not None
     resumed = _trainer(weights=1)  # other weights, and a past of its own
     resumed.step()
-    resumed.load(checkpoint.tensors, checkpoint.step, Plan(0, 20))
+    resumed.load(checkpoint.tensors, checkpoint.facts)
     rest = [resumed.step() for _ in range(20 - stop)]
 
     assert losses[stop:] == rest
@@ -59,7 +60,7 @@ def test_a_loaded_trainer_goes_on_bitwise(stop: int, tmp_path: FilePath) -> None
 def test_a_loaded_trainer_shares_no_memory_with_what_it_loaded() -> None:
     first, second = _trainer(), _trainer(weights=1)
     first.step()
-    second.load(first.tensors(), first.step_count, first.plan)
+    second.load(first.tensors(), first.facts())
     before = _copy(first)
     second.step()
 
@@ -85,7 +86,7 @@ def test_the_seed_decides_the_paths() -> None:
         def __init__(self) -> None:
             self.seen: list[Architecture] = []
 
-        def select(self, step: int, space: SearchSpace, rng: np.random.Generator) -> tuple[Path, ...]:
+        def select(self, step: Step, space: SearchSpace, rng: np.random.Generator) -> tuple[Path, ...]:
             self.seen.append(space.sample(rng))
             return (Path(self.seen[-1]),)
 
@@ -206,9 +207,10 @@ class Fragile(ModelSpace):
 
 
 @pytest.mark.parametrize("op", ["loss", "gradient"])
-def test_a_diverged_step_changes_no_weight_and_says_where_it_was(op: str) -> None:
+def test_a_diverged_step_changes_no_weight_and_a_row_of_them_ends_the_training(op: str) -> None:
     supernet = Fragile().supernet()
-    trainer = SuperNetTrainer(supernet, torch.randn(16, 2), torch.arange(16) % 3, recipe=RECIPE)
+    recipe = replace(RECIPE, most_skipped=3)
+    trainer = SuperNetTrainer(supernet, torch.randn(16, 2), torch.arange(16) % 3, recipe=recipe)
     trainer.paths = fixed(supernet.space.architecture({"op": op}))
     trainer.step()
     before = _copy(trainer)
@@ -216,10 +218,25 @@ def test_a_diverged_step_changes_no_weight_and_says_where_it_was(op: str) -> Non
         if isinstance(module, Exploding):
             module.on = True
 
-    with pytest.raises(DivergedError, match=r"at step 1 with learning rate 0\.1: lower `lr` or `clip_norm`"):
+    assert all(math.isnan(trainer.step()) for _ in range(2))
+    with pytest.raises(DivergedError, match=r"at step 3 with learning rate 0\.1, and 3 steps in a row"):
         trainer.step()
     assert _same(before, _copy(trainer))
-    assert 1 == trainer.step_count
+    assert (4, 3, 3) == (trainer.step_count, trainer.skipped, trainer.skipped_in_row)
+
+
+def test_a_single_spoilt_step_is_skipped_and_training_goes_on() -> None:
+    supernet = Fragile().supernet()
+    trainer = SuperNetTrainer(supernet, torch.randn(16, 2), torch.arange(16) % 3, recipe=RECIPE)
+    trainer.paths = fixed(supernet.space.architecture({"op": "loss"}))
+    (exploding,) = (m for m in supernet.modules() if isinstance(m, Exploding) and not m.gradient_only)
+    losses = []
+    for step in range(4):
+        exploding.on = step == 1
+        losses.append(trainer.step())
+
+    assert [False, True, False, False] == [math.isnan(loss) for loss in losses]
+    assert (4, 1, 0) == (trainer.step_count, trainer.skipped, trainer.skipped_in_row)
 
 
 def test_training_brings_the_loss_of_every_path_down() -> None:
@@ -241,11 +258,11 @@ def test_the_state_of_another_super_net_is_refused_and_changes_nothing() -> None
     wider = SuperNetTrainer(TwoBranches(8).supernet(), CASE.inputs(8), torch.arange(8) % CLASSES)
 
     with pytest.raises(CheckpointError, match=r"another super-net: it has no `network\.stem\.weight`"):
-        trainer.load(other.tensors(), 5, Plan(0, 9))
+        trainer.load(other.tensors(), FACTS)
     with pytest.raises(CheckpointError, match=r"`network\.stem\.weight` has shape \(8, 1, 3, 3\), here \(4, 1, 3, 3\)"):
-        trainer.load(wider.tensors(), 5, Plan(0, 9))
+        trainer.load(wider.tensors(), FACTS)
     with pytest.raises(CheckpointError, match="its `extra` is not in this one"):
-        trainer.load({**before, "supernet.extra": torch.zeros(1)}, 5, Plan(0, 9))
+        trainer.load({**before, "supernet.extra": torch.zeros(1)}, FACTS)
     assert _same(before, _copy(trainer))
     assert (1, Plan(0, 0)) == (trainer.step_count, trainer.plan)
 
@@ -316,7 +333,7 @@ def test_dropout_goes_on_bitwise_and_leaves_the_global_generator_alone() -> None
     whole, resumed = trainer(), trainer()
     for _ in range(3):
         whole.step()
-    resumed.load(whole.tensors(), whole.step_count, whole.plan)
+    resumed.load(whole.tensors(), whole.facts())
     losses = [whole.step() for _ in range(3)]
     torch.manual_seed(99)
     state = torch.get_rng_state()

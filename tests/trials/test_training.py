@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nas_tune.errors import DivergedError, TaskError
 from nas_tune.search_spaces.darts import DARTS
-from nas_tune.search_spaces.drop_path import DropPath
+from nas_tune.supernet.drop_path import DropPath
 from nas_tune.trials import EpochResult, Recipe, Split, TrainingResult, evaluate, tasks, train
 from tests.trials.networks import Chain, Exploding, blobs
 

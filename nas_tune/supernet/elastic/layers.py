@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas_tune.errors import SpaceError
-from nas_tune.space.elastic import Channels, Elastic, Size, largest
+from nas_tune.space.elastic import Blocks, Channels, Elastic, Size, largest
 from nas_tune.supernet.elastic.kernel_transform import add_transforms, check_transforms, transformed
-from nas_tune.supernet.elastic.module import ElasticModule, take
+from nas_tune.supernet.elastic.module import ElasticModule, Places, places, take
 from nas_tune.supernet.selection import Selection, current, resolved
 
 Kernel: TypeAlias = "Size | tuple[Size, Size]"
@@ -105,7 +105,7 @@ class ElasticConv2d(ElasticModule):
         self.stride, self.groups, self.dilation = stride, groups, dilation
         self.depthwise = groups is in_channels
         room = 1 if self.depthwise else largest(in_channels) // (groups if isinstance(groups, int) else 1)
-        self._largest_kernel = tuple(largest(size) for size in kernel_size)
+        self._largest_kernel = largest(kernel_size[0]), largest(kernel_size[1])
         self.weight = nn.Parameter(torch.empty(largest(out_channels), room, *self._largest_kernel))
         self.bias = nn.Parameter(torch.zeros(largest(out_channels))) if bias else None
         self.kernel_transform = tuple(kernel_transform)
@@ -137,13 +137,23 @@ class ElasticConv2d(ElasticModule):
             return {"weight": weight}
         return {"weight": weight, "bias": take(self.bias, resolved(self.out_channels, selection), 0)}
 
+    def used(self, selection: Selection) -> dict[str, Places]:
+        out, device = slice(resolved(self.out_channels, selection)), self.weight.device
+        inputs = slice(None) if self.depthwise else places(self._inputs(selection), device)
+        used: dict[str, Places] = {"weight": (out, inputs, *self._centre(self._kernel(selection)))}
+        return used if self.bias is None else {**used, "bias": (out,)}
+
     def _of_inputs(self, weight: Tensor, selection: Selection) -> Tensor:
+        return take(weight, self._inputs(selection), 1)
+
+    def _inputs(self, selection: Selection) -> int | Blocks:
+        """Return the channels that each group reads."""
         channels, groups = resolved(self.in_channels, selection), resolved(self.groups, selection)
         if groups == 1:
-            return take(weight, channels, 1)
+            return channels
         if not isinstance(channels, int) or channels % groups:
             raise SpaceError(f"A convolution has {channels} channels in {groups} groups: no whole number in each.")
-        return take(weight, channels // groups, 1)
+        return channels // groups
 
     def _kernel(self, selection: Selection) -> tuple[int, int]:
         height, width = self.kernel_size
@@ -154,8 +164,12 @@ class ElasticConv2d(ElasticModule):
             return weight
         if self.kernel_transform:
             return transformed(self, weight, kernel[0], self.kernel_transform)
-        top, left = ((most - size) // 2 for most, size in zip(self._largest_kernel, kernel, strict=True))
-        return weight[:, :, top : top + kernel[0], left : left + kernel[1]]
+        return weight[:, :, *self._centre(kernel)]
+
+    def _centre(self, kernel: tuple[int, int]) -> tuple[slice, slice]:
+        (height, width), (tallest, widest) = kernel, self._largest_kernel
+        top, left = (tallest - height) // 2, (widest - width) // 2
+        return slice(top, top + height), slice(left, left + width)
 
     def extra_repr(self) -> str:
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -196,6 +210,10 @@ class ElasticBatchNorm2d(nn.BatchNorm2d, ElasticModule):
         tensors = {**dict(self.named_parameters(recurse=False)), **dict(self.named_buffers(recurse=False))}
         return {name: tensor[:channels] if tensor.ndim else tensor for name, tensor in tensors.items()}
 
+    def used(self, selection: Selection) -> dict[str, Places]:
+        channels = slice(resolved(self.channels, selection))
+        return {name: (channels,) for name, _ in self.named_parameters(recurse=False)}
+
 
 class ElasticLinear(ElasticModule):
     """A linear layer that reads a part of its inputs.
@@ -220,6 +238,9 @@ class ElasticLinear(ElasticModule):
     def sliced(self, selection: Selection) -> dict[str, Tensor]:
         tensors = {"weight": take(self.weight, resolved(self.in_features, selection), 1)}
         return tensors if self.bias is None else {**tensors, "bias": self.bias}
+
+    def used(self, selection: Selection) -> dict[str, Places]:
+        return {"weight": (slice(None), places(resolved(self.in_features, selection), self.weight.device))}
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"

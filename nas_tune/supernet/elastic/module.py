@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from nas_tune.space.elastic import Blocks
 from nas_tune.supernet.selection import Selection
+
+Places: TypeAlias = "tuple[slice | Tensor, ...]"
 
 
 class ElasticModule(nn.Module):
@@ -25,6 +27,15 @@ class ElasticModule(nn.Module):
     @abstractmethod
     def sliced(self, selection: Selection) -> dict[str, Tensor]:
         """Return the tensors of the standalone layer under a selection, by their names."""
+
+    @abstractmethod
+    def used(self, selection: Selection) -> dict[str, Places]:
+        """Return where a selection uses each parameter that is sliced, an index for each of its dimensions, by name."""
+
+
+def places(channels: int | Blocks, device: torch.device) -> slice | Tensor:
+    """Return the index of what `take` takes of a dimension."""
+    return slice(channels) if isinstance(channels, int) else _index(channels, device)
 
 
 def take(tensor: Tensor, channels: int | Blocks, dim: int) -> Tensor:
