@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _NormBase
 
 from nas_tune.device import autocast, autocast_dtype
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
@@ -164,7 +165,7 @@ class SuperNetTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         for module in self.supernet.modules():
             statistics = [b for b in module.buffers(recurse=False) if b.is_floating_point()]
-            if hasattr(module, "reset_running_stats") and not all(bool(b.isfinite().all()) for b in statistics):
+            if isinstance(module, _NormBase) and not all(bool(b.isfinite().all()) for b in statistics):
                 module.reset_running_stats()
         step, lr = self.step_count, self.lr(self.step_count)
         self.skipped, self.skipped_in_row, self.step_count = self.skipped + 1, self.skipped_in_row + 1, step + 1
