@@ -119,21 +119,6 @@ def test_an_epoch_shows_every_input_once_in_an_order_of_its_own() -> None:
     assert not torch.equal(*epochs)
 
 
-def test_the_learning_rate_falls_along_a_cosine_over_the_plan() -> None:
-    trainer = _trainer()
-    trainer.plan = Plan(2, 12)
-
-    expected = [0.1 * (1 + math.cos(math.pi * (step - 2) / 10)) / 2 for step in range(2, 13)]
-    assert expected == pytest.approx([trainer.lr(step) for step in range(2, 13)])
-    assert 0.1 == trainer.lr(2) == trainer.lr(0)
-    assert pytest.approx(0.05) == trainer.lr(7)
-    assert 0 == trainer.lr(12) == trainer.lr(99)
-
-
-def test_the_learning_rate_stays_while_there_is_no_plan() -> None:
-    assert 0.1 == _trainer().lr(0) == _trainer().lr(1_000)
-
-
 def test_one_step_moves_the_weights_by_the_learning_rate_times_the_gradient() -> None:
     trainer = _trainer(recipe=SuperNetRecipe(batch_size=8, lr=0.1, momentum=0, weight_decay=0.5, clip_norm=1e9))
     before = {name: p.detach().clone() for name, p in trainer.supernet.named_parameters()}
@@ -274,25 +259,6 @@ def test_a_strategy_that_selects_nothing_is_named(weights: list[float]) -> None:
 
     with pytest.raises(NasTuneError, match=r"FixedPaths.* selects no path of positive weight at step 0"):
         trainer.step()
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"lr": -1.0}, "`lr` is -1.0"),
-        ({"lr": math.nan}, "`lr` is nan"),
-        ({"lr": 0.0}, "`lr` and `clip_norm` are above 0"),
-        ({"clip_norm": 0.0}, "`lr` and `clip_norm` are above 0"),
-        ({"batch_size": 1}, "`batch_size` is 1; it is a whole number of at least 2"),
-        ({"batch_size": 8.5}, "`batch_size` is 8.5; it is a whole number of at least 2"),
-        ({"momentum": 1.0}, "`momentum` is below 1"),
-        ({"label_smoothing": 1.5}, "`label_smoothing` at most 1"),
-        ({"weight_decay": "much"}, "`weight_decay` is 'much'; give a finite number"),
-    ],
-)
-def test_impossible_recipes_are_refused(setting: dict[str, float], message: str) -> None:
-    with pytest.raises(NasTuneError, match=message):
-        SuperNetRecipe(**setting)  # type: ignore[arg-type]
 
 
 def test_a_super_net_can_be_trained_with_a_loop_of_ones_own() -> None:
