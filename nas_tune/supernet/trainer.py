@@ -96,17 +96,25 @@ class SuperNetTrainer:
         Raises:
             DivergedError: The loss or its gradient is not finite, for the `most_skipped`-th time in a row.
         """
-        inputs, labels = self._batch()
-        with _seeded(int(self._rng(3).integers(2**62)), inputs.device):
-            chosen = self.paths.select(self._moment(inputs, labels), self.supernet.space, self._rng(2))
-        return self._run(chosen, inputs, labels)
+        return self.step_on(self.select())
+
+    def select(self) -> tuple[Path, ...]:
+        """Return the paths that the strategy selects for the next step."""
+        moment = Step(
+            number=self.step_count,
+            start=self.plan.start,
+            end=self.plan.end,
+            steps_per_epoch=self.steps_per_epoch,
+            input_shape=tuple(self.inputs.shape[1:]),
+            losses=self._losses,
+            accuracies=self._accuracies,
+        )
+        with _seeded(int(self._rng(3).integers(2**62)), self.inputs.device):
+            return self.paths.select(moment, self.supernet.space, self._rng(2))
 
     def step_on(self, paths: Sequence[Path]) -> float:
-        """Run one step on given paths instead; see `step`."""
-        return self._run(paths, *self._batch())
-
-    def _run(self, paths: Sequence[Path], inputs: Tensor, labels: Tensor) -> float:
-        """Run forward and backward of every path, then one step of the optimiser unless a number is not finite."""
+        """Run forward and backward of given paths, then one step of the optimiser; see `step`."""
+        inputs, labels = self._batch()
         weights = sum(path.weight for path in paths)
         if not weights > 0:
             raise NasTuneError(f"{self.paths!r} selects no path of positive weight at step {self.step_count}.")
@@ -177,18 +185,8 @@ class SuperNetTrainer:
             "SuperNetRecipe."
         )
 
-    def _moment(self, inputs: Tensor, labels: Tensor) -> Step:
-        return Step(
-            number=self.step_count,
-            start=self.plan.start,
-            end=self.plan.end,
-            steps_per_epoch=self.steps_per_epoch,
-            input_shape=tuple(self.inputs.shape[1:]),
-            losses=lambda architectures: self._losses(architectures, inputs, labels),
-            accuracies=self._accuracies,
-        )
-
-    def _losses(self, architectures: Sequence[Architecture], inputs: Tensor, labels: Tensor) -> tuple[float, ...]:
+    def _losses(self, architectures: Sequence[Architecture]) -> tuple[float, ...]:
+        inputs, labels = self._batch()
         found = [cross_entropy(logits, labels) for logits in self._logits(architectures, inputs)]
         return tuple(torch.stack(found).tolist()) if found else ()
 
