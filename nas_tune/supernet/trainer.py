@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 from nas_tune.device import autocast, autocast_dtype
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
 from nas_tune.space import Architecture
 from nas_tune.supernet.averaging import Average
-from nas_tune.supernet.drop_path import set_drop_path
+from nas_tune.supernet.drop_path import DropPath, set_drop_path
 from nas_tune.supernet.isolation import Isolation
 from nas_tune.supernet.loss import classification_loss
 from nas_tune.supernet.paths import LearningPaths, Path, Paths, Step, UniformPaths
@@ -70,6 +71,7 @@ class SuperNetTrainer:
         self._weights = dict(supernet.named_parameters())
         self.optimizer = self.recipe.make_optimizer(supernet)
         self.average = Average(self._weights, self.recipe.averaging) if self.recipe.averaging else None
+        self._regularisers = [m for m in supernet.modules() if isinstance(m, (_DropoutNd, DropPath))]
         self._isolation = Isolation(supernet.network)
         self._dtype = autocast_dtype(self.recipe.precision, inputs.device)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
@@ -122,6 +124,8 @@ class SuperNetTrainer:
         total, teacher = torch.zeros((), device=inputs.device), None
         with _seeded(int(self._rng(4).integers(2**62)), inputs.device):
             for path in paths:
+                for module in self._regularisers:
+                    module.training = path.regularised
                 with autocast(inputs.device, self._dtype):
                     output = self.supernet(inputs, path.architecture)
                 logits = (output[0] if isinstance(output, tuple) else output).float()
@@ -129,6 +133,8 @@ class SuperNetTrainer:
                 (path.weight * loss).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
                 total += path.weight * loss.detach()
                 teacher = logits.detach() if teacher is None else teacher
+        for module in self._regularisers:
+            module.training = True
         loss_value, norm = torch.stack((total, self._clipped())).tolist()  # one look at the device
         if not (math.isfinite(loss_value) and math.isfinite(norm)):
             return self._skip(loss_value / weights, norm)

@@ -310,6 +310,19 @@ def test_dropout_goes_on_bitwise_and_leaves_the_global_generator_alone() -> None
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_dropout_can_be_left_to_the_first_path_of_a_step() -> None:
+    supernet = Dropping().supernet()
+    trainer = SuperNetTrainer(supernet, torch.ones(16, 2), torch.arange(16) % 3, recipe=RECIPE)
+    (dropout,) = {m for m in supernet.modules() if isinstance(m, nn.Dropout) and m.p == 0.5}
+    seen: list[bool] = []
+    dropout.register_forward_hook(lambda module, inputs, output: seen.append(module.training))
+    a = supernet.space.architecture({"rate": 0.5})
+    trainer.step_on([Path(a), Path(a, regularised=False)])
+
+    assert [True, False] == seen
+    assert dropout.training
+
+
 class WithAuxiliary(nn.Module):
     """Logits, in training beside those of an auxiliary head."""
 

@@ -23,11 +23,14 @@ class Path:
         architecture: What is run.
         weight: Of its loss in the step's gradient, which is the sum over the paths.
         distillation: Loss against the logits of the step's first path; `None` is the loss against the labels.
+        regularised: Whether dropout and drop-path act on it; of a sandwich only the largest network needs them
+            (BigNAS, arXiv:2003.11142, section 3.1).
     """
 
     architecture: Architecture
     weight: float = 1.0
     distillation: Distillation | None = None
+    regularised: bool = True
 
 
 @dataclass(frozen=True)
