@@ -52,7 +52,7 @@ def proxy_quality(proxy: Iterable[float], target: Iterable[float], top: float | 
 
     Reference: Spearman, "The proof and measurement of association between two things", 1904; for tau `kendall_tau`.
     """
-    first, second = _pairs(list(map(float, proxy)), list(map(float, target)))
+    first, second = paired(proxy=proxy, target=target)
     best = _count(top, len(first))
     chosen = set(np.argsort(-first, kind="stable")[:best].tolist())
     wanted = set(np.argsort(-second, kind="stable")[:best].tolist())
@@ -65,14 +65,28 @@ def proxy_quality(proxy: Iterable[float], target: Iterable[float], top: float | 
     )
 
 
-def _pairs(proxy: list[float], target: list[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def paired(**series: Iterable[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Align two named series, without the items of which either value is NaN.
+
+    Args:
+        series: Two series of one value for each architecture, under the names that an error calls them by.
+
+    Returns:
+        The first and the second series, each of shape (items,) with at least one item.
+
+    Raises:
+        ValueError: The series differ in length or hold no pair of numbers.
+    """
+    (one, proxy), (other, target) = ((name, list(map(float, values))) for name, values in series.items())
     if len(proxy) != len(target):
         raise ValueError(
-            f"`proxy` has {len(proxy)} scores and `target` {len(target)}. Give one of each for every architecture."
+            f"`{one}` has {len(proxy)} scores and `{other}` {len(target)}. Give one of each for every architecture."
         )
     kept = [pair for pair in zip(proxy, target, strict=True) if not any(map(math.isnan, pair))]
     if not kept:
-        raise ValueError(f"None of the {len(proxy)} architectures has both a `proxy` and a `target`: nothing to judge.")
+        raise ValueError(
+            f"None of the {len(proxy)} architectures has both a `{one}` and a `{other}` score: nothing to judge."
+        )
     first, second = np.array(kept).T
     return first, second
 

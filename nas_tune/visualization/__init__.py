@@ -12,18 +12,30 @@ if TYPE_CHECKING:
     from nas_tune.visualization.architecture import write_architecture as write_architecture
     from nas_tune.visualization.dashboard import Dashboard as Dashboard
     from nas_tune.visualization.drawing import draw as draw
+    from nas_tune.visualization.ranking import plot_pareto_table as plot_pareto_table
+    from nas_tune.visualization.ranking import plot_ranking as plot_ranking
     from nas_tune.visualization.report import write_report as write_report
     from nas_tune.visualization.serving import serve as serve
 
 _HOMES = {
     "Dashboard": "dashboard",
     "draw": "drawing",
+    "plot_pareto_table": "ranking",
+    "plot_ranking": "ranking",
     "serve": "serving",
     "write_architecture": "architecture",
     "write_report": "report",
 }
 
-__all__ = ["Dashboard", "draw", "serve", "write_architecture", "write_report"]
+__all__ = [
+    "Dashboard",
+    "draw",
+    "plot_pareto_table",
+    "plot_ranking",
+    "serve",
+    "write_architecture",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> object:

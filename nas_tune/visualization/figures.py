@@ -23,7 +23,7 @@ TRIAL_COLOUR = "#3f8fd0"
 TRIAL_SCALE = ((0, "#6a7fdb"), (0.5, "#2fa88c"), (1, "#e8b10c"))  # neither end fades into a light or a dark page
 BEST_COLOUR = "#e08a00"
 FINAL_COLOUR = {"best": "#d1495b", "random": "#8a8f98"}
-_SYMBOLS = ("circle", "square", "triangle-up", "cross", "star")
+SYMBOLS = ("circle", "square", "triangle-up", "cross", "star")
 _LONGEST_LABEL = 16
 
 
@@ -160,7 +160,7 @@ def history_figure(data: HistoryData) -> Figure:
         name="trial",
         marker={"size": 7, "color": TRIAL_COLOUR, "opacity": 0.75},
         text=data.labels or None,
-        hovertemplate=_hover("trial %{x}: %{y:.4g}", data.labels),
+        hovertemplate=hover("trial %{x}: %{y:.4g}", data.labels),
     )
     line = go.Scatter(
         x=data.numbers,
@@ -170,18 +170,18 @@ def history_figure(data: HistoryData) -> Figure:
         line={"shape": "hv", "color": BEST_COLOUR, "width": 2},
         hoverinfo="skip",
     )
-    return go.Figure([dots, line], _layout("trial", data.name))
+    return go.Figure([dots, line], axes("trial", data.name))
 
 
 def cost_figure(data: CostData, finals: tuple[FinalData, ...] = ()) -> Figure:
     """Plot value against number of parameters; the colour is the trial number, the symbol the evaluation."""
     go = plotly.graph_objects
     latest = max((number for group in data.groups for number in group.numbers), default=1)
-    figure = go.Figure(layout=_layout("parameters", data.name))
+    figure = go.Figure(layout=axes("parameters", data.name))
     for place, group in enumerate(data.groups):
         bar = {"title": {"text": "trial", "side": "top"}, "thickness": 10, "outlinewidth": 0}
         marker = {"color": group.numbers, "colorscale": TRIAL_SCALE, "cmin": 0, "cmax": latest, "size": 8}
-        marker |= {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "line": {"width": 1, "color": "rgba(123,127,134,0.6)"}}
+        marker |= {"symbol": SYMBOLS[place % len(SYMBOLS)], "line": {"width": 1, "color": "rgba(123,127,134,0.6)"}}
         figure.add_scatter(
             x=group.parameters,
             y=group.values,
@@ -190,7 +190,7 @@ def cost_figure(data: CostData, finals: tuple[FinalData, ...] = ()) -> Figure:
             marker=marker | ({"colorbar": bar, "showscale": True} if place == 0 else {}),
             customdata=group.numbers,
             text=group.labels or None,
-            hovertemplate=_hover("trial %{customdata}: %{y:.4g}, %{x:,} parameters", group.labels),
+            hovertemplate=hover("trial %{customdata}: %{y:.4g}, %{x:,} parameters", group.labels),
         )
     groups: list[CostGroup | FinalData] = [*data.groups, *finals]
     for final in finals:
@@ -206,7 +206,7 @@ def cost_figure(data: CostData, finals: tuple[FinalData, ...] = ()) -> Figure:
                 "line": {"width": 2},
             },
             customdata=final.names,
-            hovertemplate=_hover("%{customdata}: test accuracy %{y:.4g}, %{x:,} parameters", ()),
+            hovertemplate=hover("%{customdata}: test accuracy %{y:.4g}, %{x:,} parameters", ()),
         )
     figure.update_xaxes(type="log", tickformat="~s", **_ticks(*(cost for group in groups for cost in group.parameters)))
     if not groups:
@@ -229,11 +229,13 @@ def _ticks(*costs: float) -> dict[str, object]:
     return {"tickvals": ticks} if len(ticks) > 1 else {"nticks": 4}
 
 
-def _hover(head: str, labels: tuple[str, ...]) -> str:
+def hover(head: str, labels: tuple[str, ...]) -> str:
+    """Plotly's template of what a marker shows: a bold line and, where there are labels, that of the marker."""
     return f"<b>{head}</b>{'<br>%{text}' if labels else ''}<extra></extra>"
 
 
-def _layout(across: str, up: str) -> dict[str, object]:
+def axes(across: str, up: str) -> dict[str, object]:
+    """The layout that the figures share, with the titles of the two axes."""
     return {
         "template": "none",
         "xaxis": {"title": {"text": html.escape(across), "standoff": 8}, "zeroline": False},

@@ -16,6 +16,8 @@ from optuna.study import StudyDirection
 
 from nas_tune import __version__
 from nas_tune.analysis.frame import parameter_columns, trial_architecture, trials_frame, value_columns
+from nas_tune.analysis.gap import optimization_gap
+from nas_tune.analysis.ranking import checkpoint_pairs, ranking_frame
 from nas_tune.samplers.study_history import CANONICAL_KEY
 from nas_tune.visualization import page
 from nas_tune.visualization.drawing import draw
@@ -29,6 +31,7 @@ from nas_tune.visualization.figures import (
     missing,
     short,
 )
+from nas_tune.visualization.ranking import final_pairs, final_ranking_data, ranking_data, ranking_figure
 from nas_tune.visualization.writing import plotly_source, write_whole
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 BEST_ROWS = 10
 MOST_PARAMETERS = 16
+MOST_CHECKPOINTS = 6
 FINAL_COLUMNS = (
     "role",
     "trial",
@@ -104,6 +108,7 @@ def write_report(
         _summary(search, kendall_tau),
         *_figures(search, finals),
         *_finals(finals, kendall_tau),
+        *_ranking(search),
         *_best(search),
         _reproduction(command),
     ]
@@ -221,7 +226,42 @@ def _finals(finals: pandas.DataFrame | None, kendall_tau: float | None) -> list[
     if kendall_tau is not None:
         note += f" Kendall tau between the two: {kendall_tau:.3f}."
     table = page.table([words[name] for name in columns], rows, numeric)
-    return [page.section("Trained from scratch", page.paragraph(note, soft=True), table)]
+    note += _gap_words(finals)
+    return [page.section("Trained from scratch", page.paragraph(note, soft=True), *_final_ranking(finals), table)]
+
+
+def _gap_words(finals: pandas.DataFrame) -> str:
+    pairs = final_pairs(finals)
+    if pairs.empty:
+        return ""
+    gap = optimization_gap(pairs["shared_score"], pairs["test_accuracy"])
+    return (
+        f" Test accuracy less shared score: {short(gap.mean_gap)} on average. The network with the best shared score "
+        f"is {short(gap.regret)} below the best of all in test accuracy."
+    )
+
+
+def _final_ranking(finals: pandas.DataFrame) -> list[str]:
+    data = final_ranking_data(finals)
+    return [page.figure(f"Test accuracy against shared score. {data.title}", ranking_figure(data))] if data else []
+
+
+def _ranking(search: _Search) -> list[str]:
+    """The last checkpoints that have at least two networks to rank."""
+    found = [pairs for pairs in checkpoint_pairs(search.study, search.frame) if len(pairs.keys) > 1]
+    if not found:
+        return []
+    shown = found[-MOST_CHECKPOINTS:]
+    data = ranking_data(shown, search.objectives[0], search.maximize[0])
+    note = "Networks that the super-net scored and that trials of this study trained from scratch as well"
+    note += f"; the last {len(shown)} of {len(found)} checkpoints." if len(shown) < len(found) else "."
+    chart = page.figure(f"From-scratch result against super-net score. {data.title}", ranking_figure(data))
+    gaps = [optimization_gap(pairs.supernet, pairs.from_scratch) for pairs in shown]
+    table = ranking_frame([pairs.step for pairs in shown], gaps).dropna(axis="columns", how="all")
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
+    names = [str(name).replace("_", " ").replace("supernet", "super-net") for name in table]
+    parts = (page.paragraph(note, soft=True), chart, page.table(names, rows, names))
+    return [page.section("Ranking by shared weights", *parts)]
 
 
 def _best(search: _Search) -> list[str]:

@@ -74,7 +74,7 @@ def test_a_number_of_best_that_cannot_be_is_refused(top: float) -> None:
 def test_series_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="`proxy` has 1 scores and `target` 2"):
         proxy_quality([1.0], [1.0, 2.0])
-    with pytest.raises(ValueError, match="None of the 1 architectures has both"):
+    with pytest.raises(ValueError, match="None of the 1 architectures has both a `proxy` and a `target`"):
         proxy_quality([math.nan], [1.0])
 
 
