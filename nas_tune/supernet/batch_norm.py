@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -36,20 +37,53 @@ def recalibrate_batch_norm(module: nn.Module, batches: Iterable[Tensor]) -> None
     if first is None:
         raise TaskError("`batches` is empty: batch-norm statistics are measured on at least one batch.")
     shared = any(isinstance(m, SuperNet) for m in module.modules())
-    modules = active_modules(module, current()) if shared else module.modules()
-    norms = [m for m in modules if isinstance(m, _BatchNorm) and m.track_running_stats]
-    modes = [(m, m.training) for m in module.modules()]
-    momenta = [norm.momentum for norm in norms]
-    module.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-        norm.training = True
-    try:
+    norms = measurable(active_modules(module, current()) if shared else module.modules())
+    with resting(module), measuring(norms):
         for batch in itertools.chain((first,), given):
             module(batch)
+
+
+def measurable(modules: Iterable[nn.Module]) -> list[_BatchNorm]:
+    """Return the batch norms among modules that have running statistics."""
+    return [m for m in modules if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+@contextmanager
+def resting(module: nn.Module) -> Iterator[None]:
+    """Put a module in eval mode inside; afterwards each of its parts is in the mode it was in."""
+    training = [m for m in module.modules() if m.training]
+    for m in training:
+        m.training = False
+    try:
+        yield
     finally:
-        for m, training in modes:
-            m.training = training
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for m in training:
+            m.training = True
+
+
+@contextmanager
+def measuring(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Forget the statistics of norms; inside, forward passes measure them as the mean over the calls of each."""
+    before = [(norm.momentum, norm.training) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(_CumulativeAverage()) for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.training = True
+    try:
+        yield
+    finally:
+        for norm, hook, (momentum, training) in zip(norms, hooks, before, strict=True):
+            hook.remove()
+            norm.momentum, norm.training = momentum, training
+
+
+class _CumulativeAverage:
+    """Sets the momentum so that every call weighs the same; `momentum=None` does it too, but waits for the device."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, _BatchNorm)
+        self._calls += 1
+        norm.momentum = 1.0 / self._calls

@@ -16,6 +16,7 @@ from nas_tune.space.node import plain
 from nas_tune.space.walks import enumerate_values
 from nas_tune.supernet.choices import ChosenInputs, InputChoice, LayerChoice, OptionalCopy, activity
 from nas_tune.supernet.elastic.module import ElasticModule
+from nas_tune.supernet.routing import Routed
 from nas_tune.supernet.selection import Selection, hard, mixed, selecting
 from nas_tune.supernet.sharer import Sharer
 
@@ -158,6 +159,8 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _chosen(module: nn.Module, selection: Selection) -> list[nn.Module] | None:
     """Return what a choice runs under a selection, `None` for a module that is no choice."""
+    if isinstance(module, Routed):
+        return [module.part(selection)]
     if isinstance(module, ChosenInputs):
         return list(module.parts)
     if isinstance(module, InputChoice):

@@ -45,7 +45,7 @@ class SuperNetTrainer:
         supernet: The shared weights; moved nowhere, so put it on its device before.
         inputs: Training inputs on the same device, shape `(N, ...)`.
         labels: Their classes, shape `(N,)`.
-        paths: The strategy; `UniformPaths()` by default.
+        paths: The strategy; `UniformPaths()` by default. One that learns begins anew, and is of this trainer alone.
         recipe: How to train.
         held_out: Inputs `(M, ...)` and labels `(M,)` of the validation split, on which a strategy may judge
             architectures.
@@ -65,6 +65,8 @@ class SuperNetTrainer:
     ) -> None:
         self.supernet, self.inputs, self.labels, self.held_out = supernet, inputs, labels, held_out
         self.paths, self.recipe, self.seed = paths or UniformPaths(), recipe or SuperNetRecipe(), seed
+        if isinstance(self.paths, LearningPaths):
+            self.paths.remember({})
         self.step_count = 0
         self.skipped, self.skipped_in_row = 0, 0
         self.plan = Plan(0, 0)

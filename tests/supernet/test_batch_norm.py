@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from nas_tune.errors import ArchitectureError, TaskError
 from nas_tune.search_spaces import NASBench201
 from nas_tune.space import Architecture, Categorical, Chooser, ModelSpace
-from nas_tune.supernet import Judge, SuperNet, recalibrate_batch_norm
-from tests.supernet.networks import CASES, Case, architectures
+from nas_tune.supernet import Judge, SuperNet, SuperNetRecipe, SuperNetTrainer, recalibrate_batch_norm
+from tests.supernet.networks import CASES, Case, Chain, architectures, fixed
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 
@@ -186,6 +186,27 @@ def test_without_recalibration_accuracy_is_chance_and_with_it_perfect(op: str) -
     assert (1.0,) == judged
 
 
+@pytest.mark.slow
+def test_a_deep_path_has_its_accuracy_back_once_other_paths_have_spoilt_its_statistics() -> None:
+    torch.manual_seed(2)
+    labels = torch.arange(240) % 3
+    x = torch.randn(240, 1, 6, 6) + (labels - 1)[:, None, None, None]
+    deep = Architecture({"blocks.length": 6, **{f"blocks.{i}": "conv3" for i in range(6)}})
+    trainer = SuperNetTrainer(Chain().supernet(), x, labels, recipe=SuperNetRecipe(lr=0.1), paths=fixed(deep))
+    for _ in range(40):
+        trainer.step()
+    with torch.no_grad():
+        for i in range(6):
+            shallow = {**deep, **{f"blocks.{j}": "skip" for j in range(6) if j != i}}
+            for _ in range(20):
+                trainer.supernet.train()(x, Architecture(shallow))
+
+    stale = (trainer.supernet.eval()(x, deep).argmax(1) == labels).float().mean().item()
+    (judged,) = Judge(x, x, labels).accuracies(trainer.supernet, [deep])
+
+    assert stale < 0.8 < 0.9 < judged
+
+
 def test_a_judge_scores_as_the_extracted_network_does() -> None:
     case = CASES[1]
     supernet = case.trained()
@@ -199,6 +220,25 @@ def test_a_judge_scores_as_the_extracted_network_does() -> None:
 
     assert expected == pytest.approx(scores)
     assert supernet.training
+
+
+def test_a_norm_that_is_called_twice_averages_over_all_calls() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3, affine=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.norm(x) + self.norm(2 * x + 1)
+            return y
+
+    network, batches = Twice(), _batches()
+    recalibrate_batch_norm(network, batches)
+
+    seen = torch.stack([mean for b in batches for mean in (b.mean(0), 2 * b.mean(0) + 1)]).mean(0)
+    assert network.norm.running_mean is not None
+    torch.testing.assert_close(seen, network.norm.running_mean)
+    assert not network.norm._forward_pre_hooks
 
 
 def _alone(
