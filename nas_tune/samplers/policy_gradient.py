@@ -10,17 +10,14 @@ from nas_tune.errors import SamplerError
 from nas_tune.samplers.controllers.decisions import Decisions
 from nas_tune.samplers.controllers.drawing import propose
 from nas_tune.samplers.controllers.learning import ALGORITHMS, CONTROLLERS, Learning, default
-from nas_tune.samplers.controllers.ppo import Ppo
-from nas_tune.samplers.controllers.reinforce import Reinforce
-from nas_tune.samplers.controllers.tabular import TabularController
+from nas_tune.samplers.controllers.making import make_algorithm, make_controller
 from nas_tune.samplers.controllers.training import LOG_PROBABILITY, Training
 from nas_tune.samplers.space_sampler import Proposal, Request, SpaceSampler
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas_tune.samplers.controllers.algorithm import Algorithm
-    from nas_tune.samplers.controllers.controller import Controller, Policy
+    from nas_tune.samplers.controllers.controller import Policy
     from nas_tune.samplers.controllers.learning import AlgorithmName, ControllerName
     from nas_tune.samplers.controllers.training import Learned
     from nas_tune.space import SearchSpace
@@ -88,10 +85,10 @@ class PolicyGradientSampler(SpaceSampler):
         _check(algorithm, controller, learning)
         learning = learning or default(algorithm, controller)
         self._decisions = Decisions(space)
-        self._controller = _controller(controller, self._decisions, learning)
+        self._controller = make_controller(controller, self._decisions, learning)
         self._training = Training(
             self._controller,
-            _algorithm(algorithm, learning),
+            make_algorithm(algorithm, learning),
             self._controller.initial(np.random.default_rng(seed or 0)),
             learning.batch_size,
             learning.baseline_decay,
@@ -112,20 +109,6 @@ class PolicyGradientSampler(SpaceSampler):
         if self._policy is None or self._policy[0] is not learned:
             self._policy = learned, self._controller.policy(learned.optimiser.weights)
         return self._policy[1]
-
-
-def _controller(name: ControllerName, decisions: Decisions, learning: Learning) -> Controller:
-    if name == "tabular":
-        return TabularController(decisions)
-    from nas_tune.samplers.controllers.lstm import LstmController
-
-    return LstmController(decisions, tanh_constant=learning.tanh_constant)
-
-
-def _algorithm(name: AlgorithmName, learning: Learning) -> Algorithm:
-    if name == "reinforce":
-        return Reinforce(learning.learning_rate, learning.entropy_weight)
-    return Ppo(learning.learning_rate, learning.entropy_weight, learning.clip, learning.epochs)
 
 
 def _check(algorithm: str, controller: str, learning: object) -> None:
