@@ -21,6 +21,8 @@ import typer
 from nas_tune import __version__
 from nas_tune.cli.output import Output
 from nas_tune.cli.proposer import DEFAULT, SAMPLERS, Proposer
+from nas_tune.cli.strategies import DEFAULT as UNIFORM
+from nas_tune.cli.strategies import STRATEGIES
 from nas_tune.errors import ArchitectureError, NasTuneError, SamplerError, SizeError, UnknownNameError
 
 app = typer.Typer(
@@ -105,6 +107,9 @@ def search(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of the super-net (default 40), or of a trial from scratch (10).")
     ] = None,
+    paths: Annotated[
+        str, typer.Option(help=f"Which networks train the shared weights: {', '.join(STRATEGIES)}.")
+    ] = UNIFORM,
     fine_tune_epochs: Annotated[
         int,
         typer.Option(
@@ -139,7 +144,9 @@ def search(
         default_epochs = 40 if evaluate is Evaluate.shared_weights else 10
         shorthands = {"channels": channels, "cells_per_stage": cells_per_stage}
         arguments = sizes(space, size or [], shorthands, small=True)
-        problem = Problem(space, task, evaluate.value, arguments, epochs or default_epochs, fine_tune_epochs, seed)
+        problem = Problem(
+            space, task, evaluate.value, arguments, epochs or default_epochs, fine_tune_epochs, seed, paths
+        )
         place = folder or default_folder(storage, name)
         options = SearchOptions(
             trials, storage, name, proposer, batch, top, random, final_epochs, report, place, data, num_gpus, _command()

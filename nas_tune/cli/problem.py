@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from nas_tune.cli.sizes import make, space_class
+from nas_tune.cli.strategies import DEFAULT, check_strategy
 from nas_tune.errors import SpaceError, StudyError
 from nas_tune.space import SearchSpace, differences
 from nas_tune.trials import Recipe, Task, check_fit, tasks
@@ -36,6 +37,10 @@ class Problem:
         epochs: Epochs of super-net training, or of each trial from scratch.
         fine_tune_epochs: Epochs that a network with inherited weights trains with its hyperparameters.
         seed: Seed of the search.
+        paths: Strategy that trains the shared weights.
+
+    Raises:
+        UnknownNameError: There is no such strategy.
     """
 
     space: str
@@ -45,6 +50,10 @@ class Problem:
     epochs: int = 20
     fine_tune_epochs: int = 1
     seed: int = 0
+    paths: str = DEFAULT
+
+    def __post_init__(self) -> None:
+        check_strategy(self.paths)
 
     def load_task(self, root: str | None = None) -> Task:
         """Load the task; `root` is the folder of its files, if it has any."""
@@ -87,7 +96,7 @@ def check_and_store(study: optuna.Study, problem: Problem, space: SearchSpace) -
         study.set_user_attr(PROBLEM, json.dumps(asdict(problem)))
         return
     differing = differences(json.loads(attributes[SIGNATURE]), space.signature())
-    old, new = _settings(json.loads(attributes[PROBLEM])), _settings(asdict(problem))
+    old, new = _settings(asdict(stored_problem(study))), _settings(asdict(problem))
     differing += [f"{name} was {old.get(name)} and is {new[name]}" for name in new if old.get(name) != new[name]]
     if differing:
         raise StudyError(

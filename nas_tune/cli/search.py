@@ -19,6 +19,7 @@ from nas_tune.cli.folders import check_outputs, only_writer
 from nas_tune.cli.interrupts import uninterrupted
 from nas_tune.cli.output import Advance, Output
 from nas_tune.cli.problem import NETWORK, Problem, check_and_store
+from nas_tune.cli.strategies import paths
 from nas_tune.cli.studies import DRIVER, give_back, open_study, retry_orphans, this_process
 from nas_tune.errors import DivergedError
 from nas_tune.samplers import enqueue
@@ -138,6 +139,7 @@ class Search:
             SharedSuperNet.start(
                 self.model_space,
                 self.task,
+                paths=paths(self.problem.paths, self.model_space, self.problem.seed),
                 num_gpus=self.options.num_gpus,
                 checkpoint_dir=folder,
                 seed=self.problem.seed,
