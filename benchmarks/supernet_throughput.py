@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.contract import Claim, Measurement, Options, Row, main
 from nas_tune.cluster import SharedSuperNet, ray_session
-from nas_tune.cluster.hosted import judge, lay_out
+from nas_tune.cluster.judging import judge, lay_out
 from nas_tune.device import resolve_device
 from nas_tune.search_spaces import AttentiveNAS, NASBench201
 from nas_tune.space import SearchSpace

@@ -68,13 +68,13 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """Ray on this machine with two CPUs, started once; reachable from this machine only."""
+    """Ray on this machine with two CPUs and two GPUs in name only, started once; reachable from this machine only."""
     import ray
 
     ray.init(
         address="local",
         num_cpus=2,
-        num_gpus=0,
+        num_gpus=2,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,

@@ -10,6 +10,7 @@ import torch
 from optuna.trial import BaseTrial
 from torch import nn
 
+from nas_tune.analysis.evaluations import EVALUATION, FROM_SCRATCH
 from nas_tune.costs import Cost, profile
 from nas_tune.device import device_of
 from nas_tune.errors import DivergedError, TaskError
@@ -109,7 +110,7 @@ class FromScratch:
         """
         started = time.perf_counter()
         seed = self.seed if trial is None else trial_seed(self.seed, trial.number)
-        record(trial, evaluation="from-scratch", seed=seed)
+        record(trial, **{EVALUATION: FROM_SCRATCH}, seed=seed)
         network, recipe = self._prepare(space, architecture, hyperparameters, seed)
         record_cost(trial, profile(network, self.task.input_shape))
         done: list[EpochResult] = []

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.ranking.cells import SPACE, cells
-from nas_tune.cluster.hosted import judge, lay_out
+from nas_tune.cluster.judging import judge, lay_out
 from nas_tune.supernet import (
     AttentivePaths,
     FairPaths,

@@ -24,6 +24,7 @@ from nas_tune.cli.studies import DRIVER, give_back, open_study, retry_orphans, t
 from nas_tune.errors import DivergedError
 from nas_tune.samplers import enqueue
 from nas_tune.trials import FromScratch, Recipe, SharedWeights
+from nas_tune.trials.shared_weights import FITS
 from nas_tune.visualization import Dashboard
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ class Search:
             epochs = self.problem.fine_tune_epochs
             evaluation = SharedWeights(shared, self.task, fine_tune=Recipe(epochs=epochs) if epochs else None)
             yield lambda architectures, trials: [
-                score if math.isfinite(score) else TrialState.FAIL
-                for score in evaluation.score_many(self.space, architectures, trials=trials)
+                score if math.isfinite(score) else _unscored(trials[place] if trials else None)
+                for place, score in enumerate(evaluation.score_many(self.space, architectures, trials=trials))
             ]
 
     @contextmanager
@@ -278,6 +279,12 @@ class Search:
             "folder": str(options.folder),
             "seconds": round(seconds, 1),
         }
+
+
+def _unscored(trial: optuna.Trial | None) -> TrialState:
+    """Return the state of a trial without a score: pruned where it did not fit into memory, else failed."""
+    fits = trial is None or FITS not in trial.constraints
+    return TrialState.FAIL if fits else TrialState.PRUNED
 
 
 def _dashboard(storage: str) -> str:

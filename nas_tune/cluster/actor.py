@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import ray
 import torch
 from torch import Tensor
 
-from nas_tune.cluster.answers import Failure, answer
+from nas_tune.cluster.answers import Answer, Failure, answer
 from nas_tune.cluster.hosted import HostedSuperNet
 from nas_tune.cluster.job import Job
+from nas_tune.cluster.replica import Broadcast, ReplicaActor
 from nas_tune.cluster.state import State
 from nas_tune.space import Architecture, ModelSpace
 from nas_tune.trials import Recipe
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
 
 
 class SuperNetActor:
@@ -26,11 +31,14 @@ class SuperNetActor:
     Args:
         job: The pickled reference to the job.
         threads: Threads of torch.
+        replicas: The actors that judge with copies of the weights, for clients that connect.
     """
 
-    def __init__(self, job: bytes, threads: int) -> None:
+    def __init__(self, job: bytes, threads: int, replicas: Sequence[ActorHandle[ReplicaActor]]) -> None:
         torch.set_num_threads(threads)
         self._reference = job
+        self._replicas = tuple(replicas)
+        self._broadcast: Broadcast | None = None
 
     @cached_property
     def _job(self) -> Job:
@@ -41,8 +49,8 @@ class SuperNetActor:
     def _hosted(self) -> HostedSuperNet:
         return HostedSuperNet(self._job)
 
-    def space(self) -> ModelSpace | Failure:
-        return answer(lambda: self._job.space)
+    def known(self) -> tuple[ModelSpace, tuple[ActorHandle[ReplicaActor], ...]] | Failure:
+        return answer(lambda: (self._job.space, self._replicas))
 
     def state(self) -> State | Failure:
         return answer(lambda: self._told(self._hosted.state()))
@@ -50,10 +58,34 @@ class SuperNetActor:
     def train(self, epochs: int, seconds: float) -> State | Failure:
         return answer(lambda: self._told(self._hosted.train(epochs, seconds)))
 
+    def train_on(
+        self, architectures: Sequence[Architecture], steps: int, seconds: float
+    ) -> tuple[int, State] | Failure:
+        def train() -> tuple[int, State]:
+            done, state = self._hosted.train_on(architectures, steps, seconds)
+            return done, self._told(state)
+
+        return answer(train)
+
     def evaluate(
-        self, architectures: Sequence[Architecture], recipes: Sequence[Recipe | None], seconds: float
-    ) -> tuple[float, ...] | Failure:
+        self,
+        broadcast: None,
+        architectures: Sequence[Architecture],
+        recipes: Sequence[Recipe | None],
+        seconds: float,
+    ) -> tuple[Answer[float], ...] | Failure:
         return answer(lambda: self._hosted.evaluate(architectures, recipes, seconds))
+
+    def broadcast(self) -> Broadcast | Failure:
+        """Put the weights into the object store, once for each step."""
+        return answer(self._put)
+
+    def _put(self) -> Broadcast:
+        step = self._hosted.trainer.step_count
+        if self._broadcast is None or self._broadcast.step != step:
+            self._broadcast = None  # the store need not hold both, unless a client still reads the one before
+            self._broadcast = Broadcast(step, ray.put(self._hosted.copied()))
+        return self._broadcast
 
     def weights(self, architecture: Architecture) -> dict[str, Tensor] | Failure:
         return answer(lambda: self._hosted.weights(architecture))

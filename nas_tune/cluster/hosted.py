@@ -6,33 +6,31 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import isnan, nan
 from statistics import fmean
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nas_tune.cluster.fine_tuning import fine_tuned_accuracy
+from nas_tune.cluster.answers import Answer
 from nas_tune.cluster.job import Job
+from nas_tune.cluster.judging import JudgedSuperNet
 from nas_tune.cluster.state import State
 from nas_tune.errors import CheckpointError
 from nas_tune.space import Architecture
-from nas_tune.supernet import Judge, Plan, SuperNetTrainer, recalibrate_batch_norm
+from nas_tune.supernet import Path, Plan, SuperNetTrainer
 from nas_tune.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nas_tune.trials import Recipe, resolve_device
-from nas_tune.trials.randomness import exclusive_rng
+from nas_tune.trials import Recipe
 
-CALIBRATION = 512  # training inputs that measure batch norm anew for each architecture
 _LOGGER = logging.getLogger("nas_tune")
 
 
 class HostedSuperNet:
     """Trains and judges shared weights; comes back from the newest checkpoint of its folder.
 
-    The weights after a step depend on the job alone, whatever was evaluated and however often it was interrupted.
+    The weights after a step depend on the job and on what was trained alone, whatever was evaluated and however often
+    it was interrupted. With a moving average of the weights, architectures are judged and extracted with the average.
 
     Args:
         job: What to train.
@@ -43,25 +41,20 @@ class HostedSuperNet:
     """
 
     def __init__(self, job: Job) -> None:
-        self.job = job
-        device = resolve_device(job.device)
-        self.task = job.task.to(device)
-        with exclusive_rng(job.seed):
-            self.supernet = job.space.supernet().to(device)
-        lay_out(self.supernet)
+        self.job, self._facts = job, job.facts  # of the job before its path strategy learns
+        self.judged = JudgedSuperNet(job)
+        task = self.judged.task
         self.trainer = SuperNetTrainer(
-            self.supernet,
-            self.task.train.inputs,
-            self.task.train.labels,
+            self.judged.supernet,
+            task.train.inputs,
+            task.train.labels,
             paths=job.paths,
             recipe=job.recipe,
-            held_out=(self.task.validation.inputs, self.task.validation.labels),
+            held_out=(task.validation.inputs, task.validation.labels),
             seed=job.seed,
         )
-        self.judge = judge(self.task.train.inputs, self.task.validation.inputs, self.task.validation.labels, job.seed)
-        self.loss, self.device = nan, str(device)
-        self._scores: dict[tuple[Architecture, Recipe | None], float] = {}
-        self._scored_at = 0
+        self.loss = nan
+        self._judged_at = 0
         self._checkpoint: str | None = None
         self._saved_at, self._saved_time = -1, time.monotonic()
         self._damaged: tuple[str, ...] = ()
@@ -79,7 +72,8 @@ class HostedSuperNet:
             checkpoint=self._checkpoint,
             damaged=self._damaged,
             pid=os.getpid(),
-            device=self.device,
+            device=str(self.judged.device),
+            skipped=self.trainer.skipped,
         )
 
     def train(self, epochs: int, seconds: float) -> State:
@@ -89,61 +83,87 @@ class HostedSuperNet:
         a smaller one ends on the way. A checkpoint is written when one is due and at the end.
 
         Raises:
-            DivergedError: The loss is not finite.
+            DivergedError: The loss is not finite, so many steps in a row as the recipe bears.
             CheckpointError: The checkpoint cannot be written.
         """
-        total, deadline = epochs * self.trainer.steps_per_epoch, time.monotonic() + seconds
-        losses: list[float] = []
-        while self.trainer.step_count < total and (not losses or time.monotonic() < deadline):
+        total = epochs * self.trainer.steps_per_epoch
+
+        def step() -> float:
             if self.trainer.step_count >= self.trainer.plan.end:
-                self.trainer.plan = Plan(self.trainer.plan.end, total)
-            losses.append(self.trainer.step())
+                self.trainer.plan = Plan(self.trainer.step_count, total)
+            return self.trainer.step()
+
+        self._run(step, total - self.trainer.step_count, seconds)
+        self._save(due=self.trainer.step_count >= total)
+        return self.state()
+
+    def train_on(self, architectures: Sequence[Architecture], steps: int, seconds: float) -> tuple[int, State]:
+        """Train so many more steps on given architectures, for about `seconds`, at least one step.
+
+        Every step has the next batch of the epoch, and the mean loss of all architectures. Within a schedule it is one
+        of the schedule's steps, outside of one its learning rate is the recipe's `lr`. A checkpoint is written when one
+        is due.
+
+        Returns:
+            How many steps were done, and the state after them.
+
+        Raises:
+            DivergedError: The loss is not finite, so many steps in a row as the recipe bears.
+            CheckpointError: The checkpoint cannot be written.
+        """
+        plan, paths = self.trainer.plan, [Path(chosen, weight=1 / len(architectures)) for chosen in architectures]
+        if self.trainer.step_count >= plan.end > plan.start:
+            self.trainer.plan = Plan(self.trainer.step_count, self.trainer.step_count)
+        done = self._run(lambda: self.trainer.step_on(paths), steps, seconds)
+        self._save()
+        return done, self.state()
+
+    def _run(self, step: Callable[[], float], steps: int, seconds: float) -> int:
+        """Take up to so many steps, and keep the mean of their losses; return how many were taken."""
+        deadline = time.monotonic() + seconds
+        losses: list[float] = []
+        while len(losses) < steps and (not losses or time.monotonic() < deadline):
+            losses.append(step())
         if taken := [loss for loss in losses if not isnan(loss)]:
             self.loss = fmean(taken)
-        due = time.monotonic() - self._saved_time >= self.job.checkpoint_seconds
-        if due or self.trainer.step_count >= total:
-            self.checkpoint()
-        return self.state()
+        return len(losses)
 
     def evaluate(
         self, architectures: Sequence[Architecture], recipes: Sequence[Recipe | None], seconds: float
-    ) -> tuple[float, ...]:
+    ) -> tuple[Answer[float], ...]:
         """Return the validation accuracies of as many architectures as fit into about `seconds`, at least one.
 
-        Args:
-            architectures: Judged in this order.
-            recipes: One for each; its network is trained with it before, None judges the shared weights as they are.
-            seconds: No architecture is begun after that.
+        See `JudgedSuperNet.evaluate`.
         """
-        if self._scored_at != self.trainer.step_count:
-            self._scores, self._scored_at = {}, self.trainer.step_count
         deadline = time.monotonic() + seconds
-        pairs = list(zip(architectures, recipes, strict=True))
-        shared = [
-            architecture
-            for architecture, recipe in pairs
-            if (architecture, recipe) not in self._scores and recipe is None
-        ]
-        scores: list[float] = []
-        with closing(self.judge.each(self.supernet, shared)) as judged:
-            for architecture, recipe in pairs:
-                if (architecture, recipe) not in self._scores:
-                    score = next(judged) if recipe is None else self._fine_tuned(architecture, recipe)
-                    self._scores[architecture, recipe] = score
-                scores.append(self._scores[architecture, recipe])
-                if time.monotonic() >= deadline:
-                    break
-        return tuple(scores)
-
-    def _fine_tuned(self, architecture: Architecture, recipe: Recipe) -> float:
-        network = self.supernet.extract(architecture)
-        return fine_tuned_accuracy(network, self.task, recipe, self.judge.calibration, self.job.seed)
+        with self._averaged():
+            return self.judged.evaluate(architectures, recipes, lambda: time.monotonic() >= deadline)
 
     def weights(self, architecture: Architecture) -> dict[str, Tensor]:
         """Return weights and buffers of an architecture's own network, on the CPU, its batch norm measured anew."""
-        network = self.supernet.extract(architecture)
-        recalibrate_batch_norm(network, [self.judge.calibration])
-        return {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+        with self._averaged():
+            return self.judged.weights(architecture)
+
+    def copied(self) -> dict[str, Tensor]:
+        """Return a copy of the weights and buffers that architectures are judged with, on the CPU."""
+        with self._averaged():
+            return {name: tensor.cpu().clone() for name, tensor in self.judged.supernet.state_dict().items()}
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Give the weights their averages inside, where there are any."""
+        if self._judged_at != self.trainer.step_count:
+            self.judged.forget()
+            self._judged_at = self.trainer.step_count
+        if self.trainer.average is None:
+            yield
+            return
+        with self.trainer.average.applied():
+            yield
+
+    def _save(self, *, due: bool = False) -> None:
+        if due or time.monotonic() - self._saved_time >= self.job.checkpoint_seconds:
+            self.checkpoint()
 
     def checkpoint(self) -> str | None:
         """Write a checkpoint of this step unless there is one; return the newest one's path.
@@ -153,7 +173,7 @@ class HostedSuperNet:
         """
         if self.trainer.step_count not in (0, self._saved_at):
             step = self.trainer.step_count
-            facts = {**self.job.facts, "training": self.trainer.facts(), "loss": self.loss}
+            facts = {**self._facts, "training": self.trainer.facts(), "loss": self.loss}
             try:
                 path = write_checkpoint(self.job.folder, step, self.trainer.tensors(), facts)
             except OSError as error:
@@ -179,19 +199,3 @@ class HostedSuperNet:
         self.loss, self._damaged, self._saved_at = loss, found.damaged, found.step
         self._checkpoint = found.path
         _LOGGER.info("The super-net goes on from %s.", found.path)
-
-
-def lay_out(network: nn.Module) -> None:
-    """Store the weights of 2-d convolutions channels-last.
-
-    Measured on one CPU thread with NAS-Bench-201 on the digits, it takes a quarter off a training step and nearly half
-    off a score; tensor cores want it too.
-    """
-    if all(parameter.ndim < 5 for parameter in network.parameters()):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def judge(calibration: Tensor, inputs: Tensor, labels: Tensor, seed: int) -> Judge:
-    """Return the judge of a validation split; batch norm is measured on up to 512 inputs drawn from `calibration`."""
-    drawn = np.random.default_rng((seed, 2)).permutation(len(calibration))[:CALIBRATION]
-    return Judge(calibration[torch.from_numpy(drawn).to(calibration.device)], inputs, labels)

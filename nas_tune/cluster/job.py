@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property
@@ -60,8 +61,13 @@ class Job:
             "data": self._data(),
             "seed": self.seed,
             "recipe": asdict(self.recipe),
-            "paths": repr(self.paths) if is_dataclass(self.paths) else type(self.paths).__qualname__,
+            "paths": self._paths(),
         }
+
+    def _paths(self) -> str:
+        """Describe the strategy by its fields, without the addresses in memory of functions among them."""
+        described = repr(self.paths) if is_dataclass(self.paths) else type(self.paths).__qualname__
+        return re.sub(r" at 0x[0-9a-f]+", "", described)
 
     def _data(self) -> str:
         digest = hashlib.sha256()

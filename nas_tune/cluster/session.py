@@ -64,18 +64,24 @@ def ray_session() -> Iterator[None]:
             ray.shutdown()
 
 
-def check_resources(num_cpus: float, num_gpus: float) -> None:
+def check_resources(num_cpus: float, num_gpus: float, replicas: int = 0) -> None:
     """Refuse what a cluster of one machine can never place; a larger one may still grow.
 
+    Args:
+        num_cpus: CPUs of all actors together.
+        num_gpus: GPUs of all actors together.
+        replicas: How many of the actors are replicas, for the message.
+
     Raises:
-        NasTuneError: The machine has fewer CPUs or GPUs than an actor asks for.
+        NasTuneError: The machine has fewer CPUs or GPUs than the actors ask for.
     """
     if len(ray.nodes()) != 1:  # type: ignore[no-untyped-call]
         return
+    together = f" for the super-net and its {replicas} replicas together" if replicas else ""
     total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     for argument, asked, kind in (("num_cpus", num_cpus, "CPU"), ("num_gpus", num_gpus, "GPU")):
         if asked > total.get(kind, 0.0):
             raise NasTuneError(
-                f"`{argument}` is {asked:g}, and Ray on this machine has {total.get(kind, 0.0):g} {kind}s. "
+                f"`{argument}` is {asked:g}{together}, and Ray on this machine has {total.get(kind, 0.0):g} {kind}s. "
                 f"Ask for less, or start Ray with `ray.init({argument}=...)`."
             )

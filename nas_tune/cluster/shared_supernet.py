@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import shutil
 import tempfile
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
 
-from nas_tune.cluster.answers import opened
+from nas_tune.cluster import calls
+from nas_tune.cluster.answers import Answer, Failure, opened
+from nas_tune.cluster.checks import check, check_count
 from nas_tune.cluster.job import Job
 from nas_tune.cluster.pace import Pace
+from nas_tune.cluster.scoring import scores, scores_of_one_version
 from nas_tune.cluster.session import check_resources, ensure_ray
+from nas_tune.cluster.starting import Share, start_actors
 from nas_tune.cluster.state import Progress, State
-from nas_tune.errors import ArchitectureError, NasTuneError, SpaceError, TaskError, unknown_name
+from nas_tune.errors import ArchitectureError, NasTuneError, unknown_name
 from nas_tune.space import Architecture, ModelSpace, Value
 from nas_tune.supernet import Paths, SuperNetRecipe, UniformPaths
-from nas_tune.trials import Recipe, Task, check_fit
+from nas_tune.trials import Recipe, Task
 
 import ray  # isort: skip  # after `session`, which sets what Ray reads when it is imported
-from ray.exceptions import RayActorError, RayError  # isort: skip
+from ray.exceptions import RayActorError  # isort: skip
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
     from torch import nn
 
     from nas_tune.cluster.actor import SuperNetActor
+    from nas_tune.cluster.replica import ReplicaActor
 
 NAMESPACE = "nas_tune"
 SLICE_SECONDS = 1.0  # longest time that one client's call keeps the others waiting, roughly
-LONGEST_MESSAGE = 256  # architectures of one call
+_LOGGER = logging.getLogger("nas_tune")
 
 
 class SharedSuperNet:
     """A client of a super-net that an actor trains and judges; make it with `start` or `connect`.
 
-    Clients pickle, so that Ray tasks and Tune trainables take them as arguments; the calls of all are answered one by
-    one. When the actor's process dies, Ray starts it again, it goes on from its newest checkpoint, and the calls under
-    way are answered as if nothing had been: at most the training since the last checkpoint is done again, with the
-    same weights as its result. The actor ends with the driver that started it, or by `stop`.
+    Clients pickle, so that Ray tasks and Tune trainables take them as arguments. The actor answers the calls of all one
+    by one and long ones in slices of about a second, so that nobody waits for another's epoch or list. At most 32 calls
+    of a process wait in the actor, further ones before it. When the actor's process dies, Ray starts it again, it goes
+    on from its newest checkpoint, and the calls under way are answered as if nothing had been: at most the training
+    since the last checkpoint is done again, with the same weights as its result. The actor ends with the driver that
+    started it, or by `stop`.
 
         with SharedSuperNet.start(space, task, checkpoint_dir="supernet") as shared:
             shared.train(epochs=20)
             scores = shared.evaluate(architectures)
     """
 
-    def __init__(self, actor: ActorHandle[SuperNetActor], space: ModelSpace) -> None:
+    def __init__(
+        self, actor: ActorHandle[SuperNetActor], space: ModelSpace, replicas: Sequence[ActorHandle[ReplicaActor]] = ()
+    ) -> None:
         self.space = space
-        self._actor = actor
+        self._actor, self._replicas = actor, tuple(replicas)
         self._stopped = False
 
     @classmethod
@@ -69,6 +78,9 @@ class SharedSuperNet:
         num_cpus: float = 1,
         threads: int | None = None,
         device: str = "auto",
+        replicas: int = 0,
+        replica_gpus: float | None = None,
+        replica_cpus: float | None = None,
         checkpoint_dir: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
         name: str | None = None,
@@ -86,6 +98,9 @@ class SharedSuperNet:
             num_cpus: CPUs that Ray sets aside for it.
             threads: Threads of torch; as many as `num_cpus` by default. One gives the same weights on every run.
             device: ``"auto"`` is CUDA with `num_gpus`, else the CPU.
+            replicas: Further actors that judge with copies of the weights while this one trains; see `evaluate`.
+            replica_gpus: `num_gpus` of each replica, by default that of the actor.
+            replica_cpus: `num_cpus` of each replica, by default that of the actor.
             checkpoint_dir: Where the training is saved, on a disk that every machine sees; one that holds a
                 checkpoint is gone on from. Without it, the checkpoints are temporary and end with the super-net.
             checkpoint_seconds: Time of training between two checkpoints.
@@ -99,10 +114,10 @@ class SharedSuperNet:
             CheckpointError: `checkpoint_dir` holds a training of another space, task, seed or recipe.
             NasTuneError: The name is taken, or the machine can never give what is asked for.
         """
-        _check(space, task, checkpoint_seconds)
-        if paths is not None and not hasattr(paths, "select"):
-            raise NasTuneError(f"`paths` is {paths!r}: give a path strategy, for example `UniformPaths()`.")
+        check(space, task, checkpoint_seconds, paths, replicas)
         folder = _temporary_folder() if checkpoint_dir is None else Path(checkpoint_dir).absolute()
+        share = Share(num_cpus, num_gpus, threads)
+        each = share.replaced(replica_cpus, replica_gpus)
         job = Job(
             space=space,
             task=task,
@@ -111,28 +126,16 @@ class SharedSuperNet:
             seed=seed,
             folder=folder,
             checkpoint_seconds=checkpoint_seconds,
-            device="cpu" if device == "auto" and not num_gpus else device,
+            device=share.device(device),
             temporary=checkpoint_dir is None,
         )
         ensure_ray()
-        check_resources(num_cpus, num_gpus)
-        options: dict[str, object] = {
-            "num_cpus": num_cpus,
-            "num_gpus": num_gpus,
-            "max_restarts": -1,
-            "max_task_retries": -1,
-        }
-        if name is not None:
-            options |= {"name": name, "namespace": namespace}
-        actor = _started(job, threads or max(1, int(num_cpus)), options)
-        shared = cls(actor, space)
+        check_resources(num_cpus + replicas * each.num_cpus, num_gpus + replicas * each.num_gpus, replicas)
+        named = {} if name is None else {"name": name, "namespace": namespace}
+        actor, judges = start_actors(job, share, named, [each] * replicas, device)
+        shared = cls(actor, space, judges)
         if job.temporary:
             weakref.finalize(shared, shutil.rmtree, folder, ignore_errors=True)
-        try:
-            shared.state()
-        except NasTuneError:
-            _end(actor)
-            raise
         return shared
 
     @classmethod
@@ -149,10 +152,12 @@ class SharedSuperNet:
             named = ray.util.list_named_actors(all_namespaces=True)
             known = [entry["name"] for entry in named if entry["namespace"] == namespace]
             raise unknown_name("shared super-net", name, known) from None
-        return cls(actor, _ask(actor, "space"))
+        return cls(actor, *calls.ask(actor, "known"))
 
-    def __reduce__(self) -> tuple[type[Self], tuple[ActorHandle[SuperNetActor], ModelSpace]]:
-        return type(self), (self._actor, self.space)
+    def __reduce__(
+        self,
+    ) -> tuple[type[Self], tuple[ActorHandle[SuperNetActor], ModelSpace, tuple[ActorHandle[ReplicaActor], ...]]]:
+        return type(self), (self._actor, self.space, self._replicas)
 
     def __enter__(self) -> Self:
         return self
@@ -170,34 +175,72 @@ class SharedSuperNet:
         What is already done counts: after a crash, or in a new process with the same `checkpoint_dir`, the same call
         trains what is missing. Each larger `epochs` is a schedule of its own: the learning rate falls to 0 at the end
         of the first, rises at the beginning of the next and falls again. A schedule once begun is kept, so that a
-        smaller `epochs` ends on its way.
+        smaller `epochs` ends on its way. Steps of `train_on` count like any other.
 
         Args:
             epochs: Passes in all, not in addition.
             on_progress: Called about every second; what it raises ends the call, not the super-net.
 
         Raises:
-            DivergedError: The loss is not finite. The weights are those before that step.
+            DivergedError: The loss was not finite `most_skipped` steps in a row; these are skipped, and the weights
+                those before the first. Fewer are counted in `State.skipped`.
             CheckpointError: A checkpoint cannot be written.
         """
-        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-            raise NasTuneError(f"`epochs` is {epochs!r}: give a whole number of at least 1.")
+        check_count("epochs", epochs)
         pace = Pace(self.state().step)
         while True:
             state: State = self._ask("train", epochs, SLICE_SECONDS)
             total = epochs * state.steps_per_epoch
             if on_progress is not None:
-                on_progress(Progress(state.step, total, state.loss, pace.seconds_left(state.step, total)))
+                left = pace.seconds_left(state.step, total)
+                on_progress(Progress(state.step, total, state.loss, left, state.skipped))
             if state.step >= total:
                 return state
+
+    def train_on(self, architectures: Sequence[Mapping[str, Value]], *, steps: int = 1) -> State:
+        """Train so many more steps on given architectures instead of those of the path strategy.
+
+        With it a trial trains what it proposes before it asks for its score, as in ENAS (arXiv:1802.03268), whose
+        gradient is the mean over the architectures of a step, as here. A step has the next batch of the training split
+        and counts like one of `train`: within a schedule of `train`, begun and not yet finished, it has the schedule's
+        learning rate and is one of its steps; outside of one the rate is the recipe's `lr`, and the next `train`
+        begins its schedule where it then is. Steps of several clients interleave, and are never done at once; of one
+        client, the same calls give the same weights.
+
+        If the actor dies, steps since the last checkpoint are lost (`train` does its own again), also those of calls
+        that were answered; of the call under way, those of the last second or so may be done twice.
+
+        Args:
+            architectures: Of this space; all are in every step.
+            steps: In addition to those done.
+
+        Raises:
+            ArchitectureError: A value is missing, impossible or foreign.
+            DivergedError: As in `train`.
+            CheckpointError: A checkpoint cannot be written.
+        """
+        check_count("steps", steps)
+        chosen = self._all_checked(architectures)
+        if not chosen:
+            raise ArchitectureError("`architectures` is empty: give at least one to train on.")
+        while True:
+            done, state = self._ask("train_on", chosen, steps, SLICE_SECONDS)
+            steps -= done
+            if steps <= 0:
+                after: State = state
+                return after
 
     def evaluate(
         self, architectures: Sequence[Mapping[str, Value]], recipes: Sequence[Recipe] | None = None
     ) -> list[float]:
-        """Return the validation accuracy of each architecture, a share in [0, 1], in one message for a whole list.
+        """Return the validation accuracy of each architecture, a share in [0, 1].
 
-        Batch norm is measured anew for each. The shared weights stay as they are. While others train, the parts of a
-        long list see different steps; equal architectures of one call are judged once.
+        Batch norm is measured anew for each. The shared weights stay as they are; if the recipe averages them, their
+        average is judged. Equal architectures of one call are judged once. Without replicas, the parts of a long list
+        see different steps while others train. With replicas, these share the list, and all scores of a call are of
+        the same weights, those at the time of the call or soon after: the actor puts them into the object store once
+        for each step that is asked for, between two slices of training, and a replica takes those that it lacks. Scores
+        are the same with replicas and without.
 
         Args:
             architectures: Of this space.
@@ -205,23 +248,25 @@ class SharedSuperNet:
                 gives them a score in a joint search. Few epochs do.
 
         Returns:
-            nan where logits are not finite or the training with a recipe diverged.
+            nan where logits are not finite, the training with a recipe diverged, or one of several architectures does
+            not fit into memory, which the log tells.
 
         Raises:
             ArchitectureError: A value is missing, impossible or foreign.
+            InfeasibleError: The only architecture does not fit into memory, not even with one input at a time.
         """
-        if isinstance(architectures, Mapping):
-            raise ArchitectureError("`architectures` is one architecture: give a list, here with one element.")
-        chosen = [self._checked(architecture) for architecture in architectures]
+        chosen = self._all_checked(architectures)
         if recipes is not None and len(recipes) != len(chosen):
             raise NasTuneError(f"{len(chosen)} architectures came with {len(recipes)} `recipes`: give one for each.")
+        self._check_running()
         pairs = list(zip(chosen, recipes or repeat(None, len(chosen)), strict=True))
-        scores: dict[tuple[Architecture, Recipe | None], float] = {}
-        while missing := [pair for pair in dict.fromkeys(pairs) if pair not in scores][:LONGEST_MESSAGE]:
-            asked, how = zip(*missing, strict=True)
-            answered = self._ask("evaluate", asked, how, SLICE_SECONDS)
-            scores |= dict(zip(missing, answered, strict=False))
-        return [scores[pair] for pair in pairs]
+        if self._replicas:
+            found = scores_of_one_version(self._actor, self._replicas, pairs, SLICE_SECONDS)
+        else:
+            found = scores([self._actor], pairs, SLICE_SECONDS) or {}
+        if len(pairs) == 1:
+            return [opened(found[pairs[0]])]
+        return [_score(found[pair]) for pair in pairs]
 
     def extract(self, architecture: Mapping[str, Value]) -> nn.Module:
         """Return an architecture's own network with the inherited weights, on the CPU, in eval mode.
@@ -253,21 +298,31 @@ class SharedSuperNet:
         return None if path is None else Path(path)
 
     def stop(self) -> None:
-        """Write a last checkpoint and end the actor, for every client; nothing happens when it has ended already."""
+        """Write a last checkpoint and end the actors, for every client; nothing happens where they have ended."""
         if self._stopped:
             return
         self._stopped = True
         try:
-            opened(ray.get(self._actor.close.options(max_task_retries=0).remote()))
+            opened(ray.get(calls.submit(self._actor, "close", repeated=False)))
         except RayActorError:
             return
         finally:
-            _end(self._actor)
+            ended: tuple[ActorHandle[Any], ...] = (self._actor, *self._replicas)
+            for actor in ended:
+                calls.end(actor)
 
     def _ask(self, method: str, *arguments: object) -> Any:
+        self._check_running()
+        return calls.ask(self._actor, method, *arguments)
+
+    def _check_running(self) -> None:
         if self._stopped:
-            raise NasTuneError(_ENDED)
-        return _ask(self._actor, method, *arguments)
+            raise NasTuneError(calls.ENDED)
+
+    def _all_checked(self, architectures: Sequence[Mapping[str, Value]]) -> list[Architecture]:
+        if isinstance(architectures, Mapping):
+            raise ArchitectureError("`architectures` is one architecture: give a list, here with one element.")
+        return [self._checked(architecture) for architecture in architectures]
 
     def _checked(self, architecture: Mapping[str, Value]) -> Architecture:
         checked = self.space.architecture(architecture)
@@ -278,69 +333,12 @@ class SharedSuperNet:
         return checked
 
 
-def _check(space: ModelSpace, task: Task, checkpoint_seconds: float) -> None:
-    if not isinstance(space, ModelSpace):
-        raise SpaceError(
-            f"A super-net needs a ModelSpace, and this is a {type(space).__name__}: "
-            'of a joint space, give the model part, for example space["cell"].'
-        )
-    if not isinstance(task, Task):
-        raise TaskError(f"`task` is {task!r}: give a Task, for example `nas_tune.trials.tasks.digits()`.")
-    if checkpoint_seconds < 0:
-        raise NasTuneError(f"`checkpoint_seconds` is {checkpoint_seconds}: give at least 0.")
-    with torch.random.fork_rng(devices=[]):
-        check_fit(space.build(space.sample(np.random.default_rng(0))), task)
-
-
-def _started(job: Job, threads: int, options: Mapping[str, object]) -> ActorHandle[SuperNetActor]:
-    """Start the actor; what it is made of stays in the object store for the life of this driver.
-
-    Ray makes a dead actor again from the arguments of its first start, but drops those that are too large for the
-    message, as a task is. A reference that is pickled by hand is never dropped.
-    """
-    from nas_tune.cluster.actor import SuperNetActor
-
-    reference: bytes = ray.cloudpickle.dumps(ray.put(job))  # type: ignore[no-untyped-call]
-    try:
-        made = ray.remote(SuperNetActor).options(**options)
-        actor: ActorHandle[SuperNetActor] = made.remote(reference, threads)  # type: ignore[assignment]
-        return actor
-    except ValueError as error:
-        if "name" not in options or "already taken" not in str(error):
-            raise
-        raise NasTuneError(
-            f"There is a shared super-net '{options['name']}' already: connect to it, or take another name."
-        ) from None
+def _score(answered: Answer[float]) -> float:
+    if isinstance(answered, Failure):
+        _LOGGER.warning("%s Its score is nan.", answered.error)
+        return math.nan
+    return answered
 
 
 def _temporary_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"nas_tune-{uuid.uuid4().hex}"
-
-
-_ENDED = (
-    "The shared super-net has ended: it was stopped, or its driver ended. Start it again; "
-    "with the same `checkpoint_dir` it goes on from its last checkpoint."
-)
-
-
-def _end(actor: ActorHandle[SuperNetActor]) -> None:
-    """Kill an actor and wait until it is dead, so that its name is free and no client is answered any more."""
-    ray.kill(actor, no_restart=True)
-    with suppress(RayActorError):
-        while True:
-            ray.get(actor.space.options(max_task_retries=0).remote())
-
-
-def _ask(actor: ActorHandle[SuperNetActor], method: str, *arguments: object) -> Any:
-    """Call a method of the actor and wait for its answer.
-
-    Raises:
-        NasTuneError: What the actor raised, or that it is gone.
-    """
-    try:
-        return opened(ray.get(getattr(actor, method).remote(*arguments)))
-    except RayActorError:
-        raise NasTuneError(_ENDED) from None
-    except RayError as error:
-        last = str(error).strip().splitlines()[-1]
-        raise NasTuneError(f"The actor of the shared super-net could not answer: {last}") from None

@@ -20,6 +20,7 @@ class State:
         damaged: Checkpoints that could not be read when the actor started; an older one, or none, was used.
         pid: Process of the actor.
         device: Where the weights are.
+        skipped: Steps, among those done, that were not taken since their loss or its gradient was not finite.
         restarted: Whether Ray has started the actor again after it died.
     """
 
@@ -31,6 +32,7 @@ class State:
     damaged: tuple[str, ...]
     pid: int
     device: str
+    skipped: int = 0
     restarted: bool = False
 
     @property
@@ -48,9 +50,11 @@ class Progress:
         total: Steps at the end.
         loss: Mean training loss of the last second or so.
         seconds_left: At the pace of late; None until it is known.
+        skipped: Steps that were not taken since their loss or its gradient was not finite.
     """
 
     step: int
     total: int
     loss: float
     seconds_left: float | None
+    skipped: int = 0

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,26 @@ import pytest
 import torch
 from torch import nn
 
-from nas_tune.cluster.hosted import HostedSuperNet, lay_out
+from nas_tune.cluster.hosted import HostedSuperNet
+from nas_tune.cluster.judging import lay_out
 from nas_tune.errors import CheckpointError, DivergedError
 from nas_tune.search_spaces import NASBench201
-from nas_tune.space import Categorical, Chooser
-from nas_tune.supernet import Judge, Plan, SuperNetRecipe, SuperNetTrainer
+from nas_tune.space import Categorical, Chooser, SearchSpace
+from nas_tune.supernet import Judge, Plan, Step, SuperNetRecipe, SuperNetTrainer
+from nas_tune.supernet import Path as ChosenPath
 from nas_tune.trials import Recipe, evaluate, train
-from tests.cluster.tiny import RECIPE, SPACE, STEPS_PER_EPOCH, architectures, equal, job, saved, stripes, undisturbed
+from tests.cluster.tiny import (
+    RECIPE,
+    SPACE,
+    STEPS_PER_EPOCH,
+    architectures,
+    equal,
+    job,
+    saved,
+    scores,
+    stripes,
+    undisturbed,
+)
 
 
 def test_slices_and_evaluations_between_them_do_not_change_the_weights(tmp_path: Path) -> None:
@@ -127,6 +142,26 @@ def test_a_checkpoint_of_another_space_names_the_parameters(tmp_path: Path) -> N
         job(tmp_path, space=Narrow()).check({"space": SPACE.signature()})
 
 
+@dataclass
+class Remembering:
+    """Uniform paths with what a text shows otherwise in every process, and after every step."""
+
+    weigh: Callable[[], float]
+    seen: list[int] = field(default_factory=list)
+
+    def select(self, step: Step, space: SearchSpace, rng: np.random.Generator) -> tuple[ChosenPath, ...]:
+        self.seen.append(step.number)
+        return (ChosenPath(space.sample(rng), self.weigh()),)
+
+
+def test_a_strategy_is_known_again_by_what_it_was_made_of(tmp_path: Path) -> None:
+    first, second = (HostedSuperNet(job(tmp_path, paths=Remembering(lambda: 1.0))) for _ in range(2))
+    first.train(1, seconds=60)
+    again = HostedSuperNet(job(tmp_path, paths=second.job.paths))
+
+    assert again.state().step == STEPS_PER_EPOCH
+
+
 def test_a_damaged_checkpoint_falls_back_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     hosted = HostedSuperNet(job(tmp_path))
     hosted.train(1, seconds=60)
@@ -163,15 +198,15 @@ def test_scores_are_those_of_a_judge_over_a_trainer_of_the_same_seed(tmp_path: P
     judge = Judge(task.train.inputs[order], task.validation.inputs, task.validation.labels)
     chosen = architectures(10)
 
-    assert hosted.evaluate(chosen, [None] * 10, seconds=60) == judge.accuracies(supernet, chosen)
+    assert scores(hosted, chosen) == list(judge.accuracies(supernet, chosen))
 
 
 def test_scores_follow_the_weights(tmp_path: Path) -> None:
     hosted, chosen = HostedSuperNet(job(tmp_path)), architectures(10)
-    before = hosted.evaluate(chosen, [None] * 10, seconds=60)
-    unchanged = hosted.evaluate(chosen, [None] * 10, seconds=60)
+    before = scores(hosted, chosen)
+    unchanged = scores(hosted, chosen)
     hosted.train(5, seconds=60)
-    after = hosted.evaluate(chosen, [None] * 10, seconds=60)
+    after = scores(hosted, chosen)
 
     assert unchanged == before
     assert sum(after) > sum(before)
@@ -190,7 +225,7 @@ def test_a_recipe_trains_a_copy_of_the_network(tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in hosted.trainer.tensors().items()}
     (chosen,) = architectures(1, seed=3)
     good, still = Recipe(epochs=8, batch_size=16, lr=0.1), Recipe(epochs=1, batch_size=16, lr=1e-9)
-    untrained, trained = hosted.evaluate([chosen] * 3, [None, still, good], seconds=60)[::2]
+    untrained, trained = scores(hosted, [chosen] * 3, None, still, good)[::2]
     alone = SPACE.build(chosen)
     alone.load_state_dict(hosted.weights(chosen))
     train(alone, task.train, good, seed=0)
@@ -203,10 +238,10 @@ def test_a_recipe_trains_a_copy_of_the_network(tmp_path: Path) -> None:
 def test_a_recipe_that_diverges_scores_nan_and_the_others_keep_their_scores(tmp_path: Path) -> None:
     hosted = HostedSuperNet(job(tmp_path))
     wild, tame = Recipe(epochs=2, lr=1e30, clip_norm=None, batch_size=16), Recipe(epochs=1, batch_size=16)
-    scores = hosted.evaluate(architectures(2), [wild, tame], seconds=60)
+    diverged, tamed = scores(hosted, architectures(2), wild, tame)
 
-    assert math.isnan(scores[0])
-    assert 0 <= scores[1] <= 1
+    assert math.isnan(diverged)
+    assert 0 <= tamed <= 1
 
 
 def test_weights_score_what_evaluation_says(tmp_path: Path) -> None:
@@ -217,9 +252,7 @@ def test_weights_score_what_evaluation_says(tmp_path: Path) -> None:
         network.load_state_dict(hosted.weights(chosen))
 
         # The super-net is laid out differently, so that a tie may fall the other way for one image of the 32.
-        assert hosted.evaluate([chosen], [None], seconds=60)[0] == pytest.approx(
-            evaluate(network, task.validation), abs=1 / 32
-        )
+        assert scores(hosted, [chosen])[0] == pytest.approx(evaluate(network, task.validation), abs=1 / 32)
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_the_checkpoint_stays(tmp_path: Path) -> None:

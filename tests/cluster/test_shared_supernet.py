@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,23 +98,6 @@ def test_clients_at_once_get_what_each_gets_alone(shared: SharedSuperNet) -> Non
     assert ray.get(asked) == alone[:2]
 
 
-def test_evaluation_is_answered_while_another_client_trains() -> None:
-    with (
-        SharedSuperNet.start(SPACE, stripes(), recipe=RECIPE, num_cpus=0.5, name="busy") as busy,
-        ThreadPoolExecutor() as pool,
-    ):
-        other = SharedSuperNet.connect("busy")
-        begun = threading.Event()
-        training = pool.submit(busy.train, 240, on_progress=lambda _: begun.set())
-        begun.wait(timeout=60)
-        scores = other.evaluate(architectures(1))
-        step = other.state().step
-        trained = training.result().step
-
-    assert len(scores) == 1
-    assert 0 < step < trained == 240 * STEPS_PER_EPOCH
-
-
 def test_it_scores_for_trials(shared: SharedSuperNet) -> None:
     chosen = architectures(3)
 
@@ -133,7 +115,7 @@ def test_an_unknown_name_lists_the_known_ones(shared: SharedSuperNet) -> None:
 
 def test_a_taken_name_is_refused(shared: SharedSuperNet) -> None:
     with pytest.raises(NasTuneError, match="a shared super-net 'stripes' already"):
-        SharedSuperNet.start(SPACE, stripes(), num_cpus=0.1, name="stripes")
+        SharedSuperNet.start(SPACE, stripes(), num_cpus=0.1, name="stripes", replicas=1)
 
 
 def test_architectures_of_another_space_are_refused_by_name(shared: SharedSuperNet) -> None:
@@ -171,8 +153,10 @@ def test_a_joint_space_is_refused() -> None:
 
 
 def test_gpus_that_the_machine_lacks_are_refused() -> None:
-    with pytest.raises(NasTuneError, match="`num_gpus` is 1, and Ray on this machine has 0 GPUs"):
-        SharedSuperNet.start(SPACE, stripes(), num_gpus=1)
+    with pytest.raises(NasTuneError, match="`num_gpus` is 3, and Ray on this machine has 2 GPUs"):
+        SharedSuperNet.start(SPACE, stripes(), num_gpus=3)
+    with pytest.raises(NasTuneError, match="`num_gpus` is 2.5 for the super-net and its 3 replicas together, and"):
+        SharedSuperNet.start(SPACE, stripes(), num_cpus=0.1, num_gpus=1, replicas=3, replica_gpus=0.5)
 
 
 def test_errors_of_the_actor_arrive_as_what_they_are(tmp_path: Path) -> None:

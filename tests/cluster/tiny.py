@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nas_tune.cluster.answers import opened
 from nas_tune.cluster.hosted import HostedSuperNet
 from nas_tune.cluster.job import Job
 from nas_tune.search_spaces import NASBench201
-from nas_tune.space import Architecture
-from nas_tune.supernet import SuperNetRecipe, UniformPaths
+from nas_tune.space import Architecture, Categorical, Chooser, ModelSpace, SearchSpace
+from nas_tune.supernet import Path as ChosenPath
+from nas_tune.supernet import Step, SuperNetRecipe, UniformPaths
 from nas_tune.supernet.checkpoint import read_checkpoint
-from nas_tune.trials import Task, tasks
+from nas_tune.trials import Recipe, Task, tasks
+
+
+class Overflow(nn.Module):
+    """Makes every number infinite."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 1e30 * 1e30
+
+
+class Vast(nn.Module):
+    """Asks for a petabyte for each input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.empty(len(x), 2**48).sum()
+
+
+class Wild(ModelSpace):
+    """One convolution, and then what has one of these natures."""
+
+    def __init__(self) -> None:
+        super().__init__({"nature": Categorical("calm", "overflow", "vast", "still")})
+
+    def network(self, choose: Chooser) -> nn.Module:
+        nature = choose("nature", {"calm": nn.ReLU, "overflow": Overflow, "vast": Vast, "still": nn.Tanh})
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nature, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+        )
+
+    def of(self, *natures: str) -> list[Architecture]:
+        """The architectures of these natures."""
+        return [self.architecture({"nature": nature}) for nature in natures]
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Paths that are given, one a step, over and over."""
+
+    given: tuple[Architecture, ...]
+
+    def select(self, step: Step, space: SearchSpace, rng: np.random.Generator) -> tuple[ChosenPath, ...]:
+        return (ChosenPath(self.given[step.number % len(self.given)]),)
+
 
 SPACE = NASBench201(channels=4, cells_per_stage=1, num_classes=3, in_channels=1)
 RECIPE = SuperNetRecipe(batch_size=16)
@@ -59,3 +104,9 @@ def architectures(count: int, seed: int = 0) -> list[Architecture]:
     """Architectures drawn from the tiny space."""
     rng = np.random.default_rng(seed)
     return [SPACE.sample(rng) for _ in range(count)]
+
+
+def scores(hosted: HostedSuperNet, chosen: Sequence[Architecture], *recipes: Recipe | None) -> list[float]:
+    """What a super-net of this process scores, by the shared weights as they are or after fine-tuning."""
+    given = recipes or [None] * len(chosen)
+    return [opened(answer) for answer in hosted.evaluate(chosen, given, seconds=600)]

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from nas_tune.costs import profile
-from nas_tune.errors import DivergedError, TaskError
+from nas_tune.errors import DivergedError, InfeasibleError, TaskError
 from nas_tune.space import Architecture, Float, SearchSpace
 from nas_tune.trials import Recipe, SharedWeights
 from tests.trials.networks import Chain, images
@@ -90,6 +90,30 @@ def test_without_a_task_costs_are_left_out() -> None:
     assert {"evaluation", "epochs", "seconds"} == set(trial.user_attrs)
 
 
+class Trained(Table):
+    """A scorer that tells its training step, and may be trained while it scores."""
+
+    def __init__(self, *, trained_meanwhile: bool) -> None:
+        super().__init__()
+        self.step, self._meanwhile = 7, int(trained_meanwhile)
+
+    def state(self) -> Trained:
+        return self
+
+    def evaluate(self, architectures: Sequence[Architecture], recipes: Sequence[Recipe] | None = None) -> list[float]:
+        self.step += self._meanwhile
+        return super().evaluate(architectures, recipes)
+
+
+@pytest.mark.parametrize(("meanwhile", "expected"), [(False, 7), (True, None)], ids=["still", "trained-meanwhile"])
+def test_a_trial_records_the_step_of_the_weights_that_scored_it(meanwhile: bool, expected: int | None) -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    SharedWeights(Trained(trained_meanwhile=meanwhile)).score(SPACE, SPACE.suggest(trial), trial=trial)
+
+    assert expected == trial.user_attrs.get("supernet_step")
+
+
 def test_a_score_that_is_not_finite_is_divergence() -> None:
     with pytest.raises(DivergedError, match="score .* as nan"):
         SharedWeights(Constant(float("nan"))).score(SPACE, SPACE.architecture({"block": "skip"}))
@@ -130,3 +154,46 @@ def test_a_single_score_that_diverges_is_an_error() -> None:
 
     with pytest.raises(DivergedError, match="lower its learning rate"):
         SharedWeights(ByLearningRate(), fine_tune=Recipe(epochs=1)).score(space, architecture)
+
+
+class Narrow:
+    """A scorer whose memory has no room for the block of kernel 3; with recipes, low learning rates are nan."""
+
+    def evaluate(self, architectures: Sequence[Architecture], recipes: Sequence[Recipe] | None = None) -> list[float]:
+        if len(architectures) == 1 and architectures[0]["block"] == "conv3":
+            raise InfeasibleError("The block does not fit into memory.")
+        scores = [SCORES[str(architecture["block"])] for architecture in architectures]
+        blind = [recipe.lr < 0.01 for recipe in recipes or ()] or [False] * len(scores)
+        return [math.nan if score == 0.9 or nan else score for score, nan in zip(scores, blind, strict=True)]
+
+
+def test_a_trial_that_does_not_fit_is_pruned_and_counts_as_infeasible() -> None:
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler())
+    for block in ("skip", "conv3", "conv1"):
+        study.enqueue_trial({"block": block})
+
+    evaluation = SharedWeights(Narrow())
+    study.optimize(lambda trial: evaluation.score(SPACE, SPACE.suggest(trial), trial=trial), n_trials=3)
+
+    assert ["COMPLETE", "PRUNED", "COMPLETE"] == [trial.state.name for trial in study.trials]
+    assert [{}, {"a score fits into memory": 1.0}, {}] == [trial.constraints for trial in study.trials]
+    assert 0.7 == study.best_value
+
+
+def test_without_a_trial_what_does_not_fit_is_an_error() -> None:
+    with pytest.raises(InfeasibleError, match="does not fit"):
+        SharedWeights(Narrow()).score(SPACE, SPACE.architecture({"block": "conv3"}))
+
+
+def test_of_several_only_what_does_not_fit_is_recorded_as_infeasible() -> None:
+    study = optuna.create_study(direction="maximize")
+    trials = [study.ask({"block": optuna.distributions.CategoricalDistribution(list(SCORES))}) for _ in range(3)]
+    architectures = [SPACE.architecture({"block": block}) for block in ("conv1", "conv3", "skip")]
+    recipe = Recipe(epochs=1, lr=0.001)
+
+    scores = SharedWeights(Narrow()).score_many(SPACE, architectures, trials=trials)
+    diverged = SharedWeights(Narrow(), fine_tune=recipe).score_many(SPACE, architectures[::2])
+
+    np.testing.assert_array_equal([0.7, math.nan, 0.5], scores)
+    assert [0, 1, 0] == [len(trial.constraints) for trial in study.trials]
+    assert all(map(math.isnan, diverged))
