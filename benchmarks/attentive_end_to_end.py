@@ -64,7 +64,7 @@ def measure(options: Options) -> Measurement:
 
 def _compared(data: Task, size: Size, seed: int) -> list[Row]:
     """Train the super-net, search it, and test three networks of it as they are and trained alone."""
-    paths = WarmUp(AttentivePaths(width=BIN, samples=100_000), epochs=size.epochs / 3, first=SandwichPaths())
+    paths = WarmUp(AttentivePaths(), epochs=size.epochs / 3, first=SandwichPaths())
     recipe = SuperNetRecipe(batch_size=64, lr=0.1, weight_decay=1e-5, label_smoothing=0.1, clip_norm=5.0)
     with (
         tempfile.TemporaryDirectory() as folder,

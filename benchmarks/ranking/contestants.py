@@ -71,7 +71,7 @@ CONTESTANTS = (
     Contestant("sandwich", SandwichPaths(), _sandwich_macs),
     Contestant(
         "attentive",
-        AttentivePaths(width=5e5, samples=20_000),
+        AttentivePaths(),
         lambda: _sandwich_macs() + 2 * 3 * FORWARD * mean_macs(),
     ),
     Contestant("few-shot", UniformPaths(), mean_macs, split_after=1 / 3),

@@ -50,6 +50,12 @@ def _sandwich(space: ModelSpace, seed: int) -> Paths:
     return SandwichPaths()
 
 
+def _attentive(space: ModelSpace, seed: int) -> Paths:
+    from nas_tune.supernet import AttentivePaths
+
+    return AttentivePaths(seed=seed)
+
+
 def _greedy(space: ModelSpace, seed: int) -> Paths:
     from nas_tune.supernet import GreedyPaths
 
@@ -69,6 +75,7 @@ STRATEGIES: Mapping[str, Callable[[ModelSpace, int], Paths]] = {
     DEFAULT: _uniform,
     "fair": _fair,
     "sandwich": _sandwich,
+    "attentive": _attentive,
     "greedy": _greedy,
     "controller": _controller,
 }

@@ -14,7 +14,6 @@ from nas_tune.supernet.paths import extremes
 from nas_tune.supernet.paths.arguments import check_whole
 from nas_tune.supernet.paths.cost_prior import (
     SAMPLES,
-    WIDTH,
     CostPrior,
     TargetName,
     check_counting,
@@ -48,7 +47,8 @@ class AttentivePaths:
         kind: ``"best-up"``, or ``"worst-up"`` to push the worst.
         candidates: Among which one is chosen.
         attended: Networks of a step between the largest and the smallest.
-        width: Multiply-adds between two targets.
+        width: Multiply-adds between two targets; `None` is the published 25 million, or a twentieth of the span of the
+            sampled costs where that is less.
         samples: Architectures from which the prior is counted.
         targets: ``"prior"`` draws targets as often as they occur in the space, ``"uniform"`` all equally often.
         estimator: Judges candidates: `MinibatchLoss`, `HeldOutAccuracy` or `PredictedAccuracy`.
@@ -67,7 +67,7 @@ class AttentivePaths:
     kind: AttentionName = "best-up"
     candidates: int = 3
     attended: int = 2
-    width: float = WIDTH
+    width: float | None = None
     samples: int = SAMPLES
     targets: TargetName = "prior"
     estimator: Estimator = MinibatchLoss()

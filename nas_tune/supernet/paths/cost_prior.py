@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TargetName: TypeAlias = Literal["prior", "uniform"]
 SAMPLES = 1_000_000  # the paper has more than a million
 WIDTH = 25e6  # multiply-adds between two targets
+LEAST_TARGETS = 20  # that the sampled costs span, unless a width is given
 MOST_TRIES = 101  # draws for a target, the last of which is accepted whatever it costs
 MOST_COUNTED = 1024  # values of a decision; one with more is drawn as the space draws it
 MOST_KEPT = 8  # priors that are kept
@@ -125,7 +126,7 @@ class CostPrior:
             ) from None
 
 
-def count_prior(space: SearchSpace, cost: Measure, samples: int, width: float, rng: Generator) -> CostPrior:
+def count_prior(space: SearchSpace, cost: Measure, samples: int, width: float | None, rng: Generator) -> CostPrior:
     """Sample a space uniformly and count targets and values.
 
     A million samples of AttentiveNAS take about two seconds; a space with constraints, or a network with sizes that the
@@ -135,7 +136,8 @@ def count_prior(space: SearchSpace, cost: Measure, samples: int, width: float, r
         space: What to sample.
         cost: What architectures cost.
         samples: How many to draw.
-        width: Of the costs that share a target, in the unit of `cost`.
+        width: Of the costs that share a target, in the unit of `cost`; `None` is 25 million, or a twentieth of the span
+            of the sampled costs where that is less.
         rng: Source of randomness.
 
     Raises:
@@ -143,9 +145,10 @@ def count_prior(space: SearchSpace, cost: Measure, samples: int, width: float, r
     """
     check_counting("count_prior", samples, width)
     drawn = draw_columns(space, samples, rng)
-    targets, rows, counts = np.unique(
-        np.rint(costs_of(drawn, cost) / width).astype(np.int64), return_inverse=True, return_counts=True
-    )
+    costs = costs_of(drawn, cost)
+    if width is None:
+        width = min(WIDTH, float(np.ptp(costs)) / LEAST_TARGETS or WIDTH)
+    targets, rows, counts = np.unique(np.rint(costs / width).astype(np.int64), return_inverse=True, return_counts=True)
     totals = {
         name: _totals(drawn, name, rows, len(targets))
         for name in drawn.columns
@@ -165,7 +168,7 @@ def _totals(drawn: Columns, name: str, rows: NDArray[np.intp], targets: int) -> 
 
 @lru_cache(maxsize=MOST_KEPT)
 def prior_of(
-    space: SearchSpace, input_shape: tuple[int, ...], samples: int = SAMPLES, width: float = WIDTH, seed: int = 0
+    space: SearchSpace, input_shape: tuple[int, ...], samples: int = SAMPLES, width: float | None = None, seed: int = 0
 ) -> CostPrior:
     """Return the prior over the multiply-adds of a space's networks: counted once, the same in every process.
 
@@ -173,8 +176,8 @@ def prior_of(
         space: A `ModelSpace`.
         input_shape: Shape of one sample without the batch.
         samples: Architectures that are sampled.
-        width: Multiply-adds between two targets. The default is for networks of some hundred million; where all
-            architectures share a target, the prior is that of independent decisions.
+        width: Multiply-adds between two targets; `None` is the published 25 million, or a twentieth of the span of the
+            sampled costs where that is less, as in a space of small networks.
         seed: Of the samples.
 
     Raises:
@@ -185,14 +188,14 @@ def prior_of(
     return count_prior(space, macs_of(space, input_shape), samples, width, np.random.default_rng(seed))
 
 
-def check_counting(owner: str, samples: int, width: float) -> None:
+def check_counting(owner: str, samples: int, width: float | None) -> None:
     """Check the numbers that a prior is counted with.
 
     Raises:
         NasTuneError: One of them is out of its range; the message names `owner`.
     """
     check_whole(owner, "samples", samples)
-    if not 0 < width < np.inf:
+    if width is not None and not 0 < width < np.inf:
         raise NasTuneError(f"{owner}: `width` is {width}; give a number of multiply-adds above 0.")
 
 

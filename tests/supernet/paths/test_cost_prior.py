@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chi2_contingency, chisquare
 
 from nas_tune.errors import NasTuneError, SpaceError
-from nas_tune.search_spaces import AttentiveNAS
+from nas_tune.search_spaces import AttentiveNAS, NASBench201
 from nas_tune.space import Architecture, Categorical, Float, Integer, Measure, Repeat, SearchSpace, Subset, Switch
 from nas_tune.supernet.paths.cost_prior import MOST_TRIES, CostPrior, count_prior, prior_of
 from tests.supernet.elastic.networks import WIDTHS, Sized, chain_of_layers
@@ -216,3 +216,12 @@ def test_what_cannot_be_counted_or_drawn_says_why() -> None:
         prior.draw(999, np.random.default_rng(0))
     with pytest.raises(SpaceError, match="builds no networks"):
         prior_of(CONDITIONAL, (2, 8, 8))
+
+
+def test_small_networks_get_narrower_targets_and_those_of_the_paper_its_own() -> None:
+    small = prior_of(NASBench201(channels=4, cells_per_stage=1), (3, 8, 8), samples=2_000)
+    published = prior_of(AttentiveNAS(), (3, 224, 224), samples=2_000)
+
+    assert 15 <= len(small.targets) <= 21
+    assert small.width < 1e6
+    assert 25e6 == published.width
