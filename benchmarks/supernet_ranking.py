@@ -10,42 +10,41 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.contract import Claim, Measurement, Options, Row, main
-from benchmarks.ranking.cells import task
-from benchmarks.ranking.contestants import CONTESTANTS, DEFAULT, Contestant, scores
-from benchmarks.ranking.truth import truth
+from benchmarks.ranking.contestants import CONTESTANTS, DEFAULT, FAIR, Contestant, scores
+from benchmarks.ranking.contests import DIGITS, FASHION_MNIST, Contest
 from nas_tune.analysis import optimization_gap
-from nas_tune.trials import Task
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BASELINES = ("parameters", "macs")
-PATH_STEPS = 6_000  # about 38 passes over the training images with one average cell
-QUICK_STEPS = 1_200
 
 
 def measure(options: Options) -> Measurement:
     """Train every super-net on one thread, once for each seed, and compare its scores with the cells trained alone."""
     torch.set_num_threads(1)
-    found, data = truth(), task()
-    alone = [cell["test"] for cell in found]
-    rows: list[Row] = [_row(name, 0, [cell[name] for cell in found], alone, 0.0) for name in BASELINES]
-    contestants = [DEFAULT] if options.quick else CONTESTANTS
-    for seed in range(1 if options.quick else options.seeds):
-        for contestant in contestants:
-            rows.append(_trained(contestant, data, QUICK_STEPS if options.quick else PATH_STEPS, seed))
-    return Measurement(rows, _claims(rows, options.quick), _figure(rows))
+    entered = [(DIGITS, contestant) for contestant in (DEFAULT, FAIR)]
+    if not options.quick:
+        entered += [(FASHION_MNIST, contestant) for contestant in CONTESTANTS]
+    rows: list[Row] = []
+    for contest in dict.fromkeys(contest for contest, _ in entered):
+        alone = contest.truth()
+        rows += [_row(contest, name, 0, [cell[name] for cell in alone], 0.0) for name in BASELINES]
+    for seed in range(options.seeds):
+        rows += [_trained(contest, contestant, seed) for contest, contestant in entered]
+    return Measurement(rows, _claims(rows), _figure(rows))
 
 
-def _trained(contestant: Contestant, data: Task, path_steps: int, seed: int) -> Row:
+def _trained(contest: Contest, contestant: Contestant, seed: int) -> Row:
     started = time.perf_counter()
-    judged = scores(contestant, data, path_steps, seed)
-    return _row(contestant.name, seed, judged, [cell["test"] for cell in truth()], time.perf_counter() - started)
+    judged = scores(contest, contestant, contest.path_steps, seed)
+    return _row(contest, contestant.name, seed, judged, time.perf_counter() - started)
 
 
-def _row(name: str, seed: int, judged: Sequence[float], alone: Sequence[float], seconds: float) -> Row:
-    found = optimization_gap(judged, alone, tops=[4])
+def _row(contest: Contest, name: str, seed: int, judged: Sequence[float], seconds: float) -> Row:
+    found = optimization_gap(judged, [cell["test"] for cell in contest.truth()], tops=[4])
     return {
+        "task": contest.name,
         "ranked by": name,
         "seed": seed,
         "tau": found.tau,
@@ -56,35 +55,37 @@ def _row(name: str, seed: int, judged: Sequence[float], alone: Sequence[float], 
     }
 
 
-def _claims(rows: Sequence[Row], quick: bool) -> list[Claim]:
-    """The default strategy beats the better baseline and reaches 0.6; what the others do is in the table."""
-    ours = _tau(rows, DEFAULT.name)
-    baseline = max(_tau(rows, name) for name in BASELINES)
+def _claims(rows: Sequence[Row]) -> list[Claim]:
+    """What is promised: both strategies on the digits; the default on Fashion-MNIST. The table has the others."""
     claims = [
-        Claim(f"tau of the {DEFAULT.name} super-net - of the better baseline", ours - baseline, "", 0.0, "higher")
+        Claim(f"least tau of {name}, digits", min(_taus(rows, DIGITS, name)), "", 0.3, "higher")
+        for name in (DEFAULT.name, FAIR.name)
     ]
-    return claims if quick else [*claims, Claim(f"tau of the {DEFAULT.name} super-net", ours, "", 0.6, "higher")]
+    if ours := _taus(rows, FASHION_MNIST, DEFAULT.name):
+        baseline = max(_taus(rows, FASHION_MNIST, name)[0] for name in BASELINES)
+        name = f"tau of {DEFAULT.name} paths, Fashion-MNIST"
+        claims.append(Claim(f"{name}, less the better baseline", median(ours) - baseline, "", 0.0, "higher"))
+        claims.append(Claim(name, median(ours), "", 0.6, "higher"))
+    return claims
 
 
-def _tau(rows: Sequence[Row], name: str) -> float:
-    return median(float(str(row["tau"])) for row in rows if row["ranked by"] == name)
+def _taus(rows: Sequence[Row], contest: Contest, name: str) -> list[float]:
+    return [float(str(row["tau"])) for row in rows if (row["task"], row["ranked by"]) == (contest.name, name)]
 
 
 def _figure(rows: Sequence[Row]) -> go.Figure:
-    """Show the tau of every seed, a strategy in each row."""
+    """Show the tau of every seed: a strategy in each row, a task in each column."""
     import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
 
-    names = list(dict.fromkeys(str(row["ranked by"]) for row in rows))
-    taus = [[row["tau"] for row in rows if row["ranked by"] == name] for name in names]
-    figure = go.Figure(
-        go.Scatter(
-            x=[tau for found in taus for tau in found],
-            y=[name for name, found in zip(names, taus, strict=True) for _ in found],
-            mode="markers",
-            marker={"size": 12, "opacity": 0.7},
-        )
-    )
-    figure.update_layout(title="Agreement with cells trained alone", template="plotly_white")
+    contests = list(dict.fromkeys(str(row["task"]) for row in rows))
+    figure = make_subplots(cols=len(contests), shared_yaxes=True, subplot_titles=contests)
+    for column, contest in enumerate(contests, 1):
+        found = [row for row in rows if row["task"] == contest]
+        marker = {"size": 12, "opacity": 0.7}
+        names, taus = ([row[key] for row in found] for key in ("ranked by", "tau"))
+        figure.add_trace(go.Scatter(x=taus, y=names, mode="markers", marker=marker), row=1, col=column)
+    figure.update_layout(title="Agreement with cells trained alone", template="plotly_white", showlegend=False)
     return figure.update_xaxes(title="Kendall's tau, one marker a seed").update_yaxes(autorange="reversed")
 
 

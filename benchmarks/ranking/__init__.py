@@ -1,1 +1,1 @@
-"""The cells that super-nets are asked to rank, and what each of them reaches when it is trained alone."""
+"""Cells that super-nets are asked to rank, what each reaches when it is trained alone, and the super-nets."""

@@ -1,6 +1,7 @@
-"""Train the 40 cells alone and write what they reach to `truth.json`; an interrupted run goes on where it was.
+"""Train the cells of a contest alone and record what they reach; an interrupted run goes on where it was.
 
-``python -m benchmarks.ranking.truth [--processes N]`` takes about 25 minutes on two cores.
+``python -m benchmarks.ranking.truth CONTEST [--processes N]`` takes about 25 minutes on two cores for Fashion-MNIST,
+and two for the digits.
 """
 
 from __future__ import annotations
@@ -11,32 +12,23 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 
 import torch
 
-from benchmarks.ranking.cells import SPACE, cells, task
+from benchmarks.ranking.contests import CONTESTS, Contest
 from nas_tune.costs import profile
-from nas_tune.trials import Recipe, evaluate, train
-
-FILE = Path(__file__).with_name("truth.json")
-RECIPE = Recipe(epochs=10, batch_size=64, lr=0.1, weight_decay=5e-4)
+from nas_tune.trials import evaluate, train
 
 
-def truth() -> list[dict[str, float]]:
-    """Return the recorded results in the order of `cells()`: accuracies in [0, 1], parameters, multiply-adds."""
-    recorded = json.loads(FILE.read_text(encoding="utf-8"))["cells"]
-    return [recorded[SPACE.to_string(cell)] for cell in cells()]
-
-
-def trained(place: int) -> dict[str, float]:
+def trained(name: str, place: int) -> dict[str, float]:
     """Train the cell at a place alone, on one thread, and measure it."""
     torch.set_num_threads(1)
     torch.manual_seed(place)
-    chosen, data = cells()[place], task()
-    network = SPACE.build(chosen)
+    contest = CONTESTS[name]
+    chosen, data = contest.cells()[place], contest.task()
+    network = contest.space.build(chosen)
     cost = profile(network, data.input_shape)
-    train(network, data.train, RECIPE, seed=place)
+    train(network, data.train, contest.alone, seed=place)
     return {
         "validation": round(evaluate(network, data.validation), 4),
         "test": round(evaluate(network, data.test), 4),
@@ -48,25 +40,27 @@ def trained(place: int) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is not recorded yet."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("contest", choices=CONTESTS, help="whose cells are trained")
     parser.add_argument("--processes", type=int, default=2, help="trainings at once (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    names = [SPACE.to_string(cell) for cell in cells()]
-    recorded = json.loads(FILE.read_text(encoding="utf-8"))["cells"] if FILE.exists() else {}
+    contest = CONTESTS[arguments.contest]
+    names = [contest.space.to_string(cell) for cell in contest.cells()]
+    recorded = json.loads(contest.file.read_text(encoding="utf-8"))["cells"] if contest.file.exists() else {}
     missing = [place for place, name in enumerate(names) if name not in recorded]
     spawning = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(arguments.processes, mp_context=spawning) as pool:
-        running = {pool.submit(trained, place): names[place] for place in missing}
+        running = {pool.submit(trained, contest.name, place): names[place] for place in missing}
         for done in as_completed(running):
             recorded[running[done]] = done.result()
-            _write({name: recorded[name] for name in names if name in recorded})
+            _write(contest, {name: recorded[name] for name in names if name in recorded})
             print(f"{len(recorded)} of {len(names)}: {running[done]} {recorded[running[done]]}", flush=True)
 
 
-def _write(recorded: dict[str, dict[str, float]]) -> None:
-    beside = FILE.with_suffix(f".{os.getpid()}")
-    content = {"space": repr(SPACE), "task": "fashion-mnist, 10,000 training images", "recipe": repr(RECIPE)}
+def _write(contest: Contest, recorded: dict[str, dict[str, float]]) -> None:
+    beside = contest.file.with_suffix(f".{os.getpid()}")
+    content = {"space": repr(contest.space), "task": repr(contest.task()), "recipe": repr(contest.alone)}
     beside.write_text(json.dumps(content | {"cells": recorded}, indent=1) + "\n", encoding="utf-8")
-    beside.replace(FILE)
+    beside.replace(contest.file)
 
 
 if __name__ == "__main__":
