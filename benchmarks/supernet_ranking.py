@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -17,7 +17,7 @@ from nas_tune.analysis import optimization_gap
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-BASELINES = ("parameters", "macs")
+BASELINES: tuple[Literal["parameters", "macs"], ...] = ("parameters", "macs")
 
 
 def measure(options: Options) -> Measurement:
@@ -28,8 +28,7 @@ def measure(options: Options) -> Measurement:
         entered += [(FASHION_MNIST, contestant) for contestant in CONTESTANTS]
     rows: list[Row] = []
     for contest in dict.fromkeys(contest for contest, _ in entered):
-        alone = contest.truth()
-        rows += [_row(contest, name, 0, [cell[name] for cell in alone], 0.0) for name in BASELINES]
+        rows += [_row(contest, name, 0, contest.sizes(name), 0.0) for name in BASELINES]
     for seed in range(options.seeds):
         rows += [_trained(contest, contestant, seed) for contest, contestant in entered]
     return Measurement(rows, _claims(rows), _figure(rows))
@@ -42,7 +41,7 @@ def _trained(contest: Contest, contestant: Contestant, seed: int) -> Row:
 
 
 def _row(contest: Contest, name: str, seed: int, judged: Sequence[float], seconds: float) -> Row:
-    found = optimization_gap(judged, [cell["test"] for cell in contest.truth()], tops=[4])
+    found = optimization_gap(judged, contest.truth(), tops=[4])
     return {
         "task": contest.name,
         "ranked by": name,

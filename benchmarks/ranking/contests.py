@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -15,6 +17,14 @@ from nas_tune.supernet import SuperNetRecipe
 from nas_tune.trials import Recipe, Task, tasks
 
 FOLDER = Path(__file__).parent
+
+
+class Cell(TypedDict):
+    """What is recorded of a cell; `runs` has the accuracies of each training by its seed."""
+
+    parameters: int
+    macs: int
+    runs: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,22 @@ class Contest:
         """Where the truth is recorded."""
         return FOLDER / f"{self.name}.json"
 
-    def truth(self) -> list[dict[str, float]]:
-        """Return the recorded results in the order of `cells()`: accuracies in [0, 1], parameters, multiply-adds."""
-        recorded = json.loads(self.file.read_text(encoding="utf-8"))["cells"]
-        return [recorded[self.space.to_string(cell)] for cell in self.cells()]
+    def recorded(self) -> dict[str, Cell]:
+        """Return what is recorded of each cell, by its string."""
+        found: dict[str, Cell] = json.loads(self.file.read_text(encoding="utf-8"))["cells"]
+        return found
+
+    def truth(self) -> list[float]:
+        """Return the test accuracy of each cell trained alone, in [0, 1], the mean over its trainings."""
+        return [fmean(run["test"] for run in cell["runs"].values()) for cell in self._in_order()]
+
+    def sizes(self, name: Literal["parameters", "macs"]) -> list[float]:
+        """Return the parameters of each cell's network, or its multiply-adds on one image."""
+        return [cell[name] for cell in self._in_order()]
+
+    def _in_order(self) -> list[Cell]:
+        found = self.recorded()
+        return [found[self.space.to_string(cell)] for cell in self.cells()]
 
 
 def noisy_digits() -> Task:

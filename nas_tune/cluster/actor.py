@@ -67,6 +67,9 @@ class SuperNetActor:
 
         return answer(train)
 
+    def split(self, parts: int) -> State | Failure:
+        return answer(lambda: self._told(self._hosted.split(parts)))
+
     def evaluate(
         self,
         broadcast: None,
@@ -77,14 +80,14 @@ class SuperNetActor:
         return answer(lambda: self._hosted.evaluate(architectures, recipes, seconds))
 
     def broadcast(self) -> Broadcast | Failure:
-        """Put the weights into the object store, once for each step."""
+        """Put the weights into the object store, once for each step and split."""
         return answer(self._put)
 
     def _put(self) -> Broadcast:
-        step = self._hosted.trainer.step_count
-        if self._broadcast is None or self._broadcast.step != step:
+        version = self._hosted.trainer.step_count, self._hosted.splits
+        if self._broadcast is None or (self._broadcast.step, self._broadcast.splits) != version:
             self._broadcast = None  # the store need not hold both, unless a client still reads the one before
-            self._broadcast = Broadcast(step, ray.put(self._hosted.copied()))
+            self._broadcast = Broadcast(*version, ray.put(self._hosted.copied()))
         return self._broadcast
 
     def weights(self, architecture: Architecture) -> dict[str, Tensor] | Failure:

@@ -11,16 +11,18 @@ from contextlib import contextmanager
 from math import isnan, nan
 from statistics import fmean
 
+import numpy as np
 from torch import Tensor
 
 from nas_tune.cluster.answers import Answer
 from nas_tune.cluster.job import Job
 from nas_tune.cluster.judging import JudgedSuperNet
 from nas_tune.cluster.state import State
-from nas_tune.errors import CheckpointError
+from nas_tune.errors import CheckpointError, SpaceError
 from nas_tune.space import Architecture
-from nas_tune.supernet import Path, Plan, SuperNetTrainer
+from nas_tune.supernet import Path, Plan, Split, SuperNetTrainer, choose_split, split, splits
 from nas_tune.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from nas_tune.supernet.few_shot import widest_part
 from nas_tune.trials import Recipe
 
 _LOGGER = logging.getLogger("nas_tune")
@@ -43,16 +45,7 @@ class HostedSuperNet:
     def __init__(self, job: Job) -> None:
         self.job, self._facts = job, job.facts  # of the job before its path strategy learns
         self.judged = JudgedSuperNet(job)
-        task = self.judged.task
-        self.trainer = SuperNetTrainer(
-            self.judged.supernet,
-            task.train.inputs,
-            task.train.labels,
-            paths=job.paths,
-            recipe=job.recipe,
-            held_out=(task.validation.inputs, task.validation.labels),
-            seed=job.seed,
-        )
+        self.trainer = self._trainer()
         self.loss = nan
         self._judged_at = 0
         self._checkpoint: str | None = None
@@ -61,6 +54,19 @@ class HostedSuperNet:
         found = read_checkpoint(job.folder)
         if found is not None:
             self._restore(found)
+
+    def _trainer(self) -> SuperNetTrainer:
+        """Make a trainer of the super-net as it is split now."""
+        task = self.judged.task
+        return SuperNetTrainer(
+            self.judged.supernet,
+            task.train.inputs,
+            task.train.labels,
+            paths=self.job.paths,
+            recipe=self.job.recipe,
+            held_out=(task.validation.inputs, task.validation.labels),
+            seed=self.job.seed,
+        )
 
     def state(self) -> State:
         """Return where the training is."""
@@ -74,6 +80,7 @@ class HostedSuperNet:
             pid=os.getpid(),
             device=str(self.judged.device),
             skipped=self.trainer.skipped,
+            splits=self.splits,
         )
 
     def train(self, epochs: int, seconds: float) -> State:
@@ -117,6 +124,36 @@ class HostedSuperNet:
         done = self._run(lambda: self.trainer.step_on(paths), steps, seconds)
         self._save()
         return done, self.state()
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """How the super-net is split."""
+        return splits(self.judged.supernet)
+
+    def split(self, parts: int) -> State:
+        """Split the super-net until it has so many parts, one with the most architectures in two at a time; checkpoint.
+
+        The optimiser begins anew, and so does the average of the weights.
+
+        Raises:
+            SpaceError: Nothing has been trained yet, or no decision is left to split by.
+            CheckpointError: The checkpoint cannot be written.
+        """
+        if not self.trainer.step_count:
+            raise SpaceError("The super-net is new, and its gradients say nothing yet: train it before it is split.")
+        train, before = self.judged.task.train, self.splits
+        while len(found := self.splits) + 1 < parts:
+            rng = np.random.default_rng((self.job.seed, self.trainer.step_count, len(found)))
+            part = widest_part(self.judged.supernet)
+            by = choose_split(self.judged.supernet, train.inputs, train.labels, part=part, rng=rng)
+            self.judged.supernet = split(self.judged.supernet, by)
+        if self.splits != before:
+            facts, self.trainer = self.trainer.facts(), self._trainer()
+            self.trainer.load_facts(facts)
+            self.judged.forget()
+            self._saved_at = -1
+        self.checkpoint()
+        return self.state()
 
     def _run(self, step: Callable[[], float], steps: int, seconds: float) -> int:
         """Take up to so many steps, and keep the mean of their losses; return how many were taken."""
@@ -173,7 +210,8 @@ class HostedSuperNet:
         """
         if self.trainer.step_count not in (0, self._saved_at):
             step = self.trainer.step_count
-            facts = {**self._facts, "training": self.trainer.facts(), "loss": self.loss}
+            made = [by.facts() for by in self.splits]
+            facts = {**self._facts, "training": self.trainer.facts(), "splits": made, "loss": self.loss}
             try:
                 path = write_checkpoint(self.job.folder, step, self.trainer.tensors(), facts)
             except OSError as error:
@@ -195,6 +233,10 @@ class HostedSuperNet:
         self.job.check(found.facts)
         training, loss = found.facts["training"], found.facts["loss"]
         assert isinstance(training, dict) and isinstance(loss, float)
+        if made := found.facts.get("splits"):
+            assert isinstance(made, list)
+            self.judged.split_anew([Split.from_facts(by) for by in made])
+            self.trainer = self._trainer()
         self.trainer.load(found.tensors, training)
         self.loss, self._damaged, self._saved_at = loss, found.damaged, found.step
         self._checkpoint = found.path

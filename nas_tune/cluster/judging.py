@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import reduce
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from nas_tune.cluster.fine_tuning import fine_tuned_accuracy
 from nas_tune.cluster.job import Job
 from nas_tune.errors import InfeasibleError
 from nas_tune.space import Architecture
-from nas_tune.supernet import Judge, recalibrate_batch_norm
+from nas_tune.supernet import Judge, Split, SuperNet, recalibrate_batch_norm, split
 from nas_tune.supernet.out_of_memory import is_out_of_memory
 from nas_tune.trials import Recipe, resolve_device
 from nas_tune.trials.randomness import exclusive_rng
@@ -35,14 +36,20 @@ class JudgedSuperNet:
     """
 
     def __init__(self, job: Job) -> None:
-        self.seed, self.device = job.seed, resolve_device(job.device)
+        self.seed, self.device, self._space = job.seed, resolve_device(job.device), job.space
         self.task = job.task.to(self.device)
-        with exclusive_rng(job.seed):
-            self.supernet = job.space.supernet().to(self.device)
-        lay_out(self.supernet)
+        self.supernet = self.split_anew(())
         self.judge = judge(self.task.train.inputs, self.task.validation.inputs, self.task.validation.labels, job.seed)
         self._batch_sizes = self.judge.batch_size, self.judge.statistics.batch_size
         self._scores: dict[Pair, Answer[float]] = {}
+
+    def split_anew(self, splits: Sequence[Split]) -> SuperNet:
+        """Put a super-net with new weights, split so, into the place of the one that is there, and return it."""
+        with exclusive_rng(self.seed):
+            made = self._space.supernet().to(self.device)
+        lay_out(made)
+        self.supernet = reduce(split, splits, made)
+        return self.supernet
 
     def forget(self) -> None:
         """Forget every score, since the weights are others."""

@@ -16,6 +16,7 @@ from nas_tune.cluster.answers import Answer, Failure, answer
 from nas_tune.cluster.job import Job
 from nas_tune.cluster.judging import JudgedSuperNet
 from nas_tune.space import Architecture
+from nas_tune.supernet import Split, splits
 from nas_tune.trials import Recipe
 
 if TYPE_CHECKING:
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Broadcast:
-    """The weights of a step in the object store; they are there while somebody holds this and their actor lives."""
+    """The weights of a step in the object store, and how their super-net is split.
+
+    They are there while somebody holds this and their actor lives.
+    """
 
     step: int
+    splits: tuple[Split, ...]
     weights: ray.ObjectRef[dict[str, Tensor]]
 
 
@@ -79,6 +84,8 @@ class ReplicaActor:
         except ObjectLostError:
             return False
         self._held = None
+        if splits(self._judged.supernet) != broadcast.splits:
+            self._judged.split_anew(broadcast.splits)
         self._judged.supernet.load_state_dict(weights)
         self._judged.forget()
         self._held = broadcast

@@ -230,6 +230,26 @@ class SharedSuperNet:
                 after: State = state
                 return after
 
+    def split(self, parts: int = 2) -> State:
+        """Split the super-net, where its candidates disagree most, until it has so many parts; see `choose_split`.
+
+        Every part begins with the weights that there are, trains on the paths that lead to it, and scores their
+        architectures: few-shot NAS. Paths, `train` and `evaluate` stay as they are, and a step costs what it did. The
+        optimiser begins anew. A checkpoint is written; the same call again finds the parts and does nothing.
+
+        Args:
+            parts: In all; a super-net that was never split has one.
+
+        Raises:
+            SpaceError: The weights are new, or no decision is left to split by.
+            CheckpointError: The checkpoint cannot be written.
+
+        Reference: arXiv:2006.06863, arXiv:2203.15207.
+        """
+        check_count("parts", parts)
+        state: State = self._ask("split", parts)
+        return state
+
     def evaluate(
         self, architectures: Sequence[Mapping[str, Value]], recipes: Sequence[Recipe] | None = None
     ) -> list[float]:

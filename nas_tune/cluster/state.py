@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas_tune.supernet import Plan
+from nas_tune.supernet import Plan, Split
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class State:
         device: Where the weights are.
         skipped: Steps, among those done, that were not taken since their loss or its gradient was not finite.
         restarted: Whether Ray has started the actor again after it died.
+        splits: How the super-net is split into parts; none where it is whole.
     """
 
     step: int
@@ -34,6 +35,7 @@ class State:
     device: str
     skipped: int = 0
     restarted: bool = False
+    splits: tuple[Split, ...] = ()
 
     @property
     def epochs(self) -> float:

@@ -83,6 +83,24 @@ def splits(supernet: SuperNet) -> tuple[Split, ...]:
     return tuple(_splits(supernet.network, ()))
 
 
+def widest_part(supernet: SuperNet) -> tuple[int, ...]:
+    """Return the part, not split itself, that holds the most architectures of those that differ in the split decisions.
+
+    Of several the first.
+    """
+    return max(_parts(supernet.network, (), 1.0), key=lambda found: found[0])[1]
+
+
+def _parts(network: nn.Module, part: tuple[int, ...], share: float) -> Iterator[tuple[float, tuple[int, ...]]]:
+    """Yield the share of architectures and the place of every part; of equal shares `max` takes the first."""
+    if not isinstance(network, Routed):
+        yield share, part
+        return
+    values = sum(map(len, network.groups))
+    for place, (group, inner) in enumerate(zip(network.groups, network.parts, strict=True)):
+        yield from _parts(inner, (*part, place), share * len(group) / values)
+
+
 def part_of(supernet: SuperNet, part: Sequence[int]) -> tuple[nn.Module, dict[str, tuple[Value, ...]]]:
     """Return the network of a part that is not split itself, and the values left to the decisions that lead to it.
 

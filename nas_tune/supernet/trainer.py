@@ -267,6 +267,10 @@ class SuperNetTrainer:
         self._load_optimizer(tensors)
         if self.average is not None:
             self.average.load({n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")})
+        self.load_facts(facts)
+
+    def load_facts(self, facts: Mapping[str, object]) -> None:
+        """Take over step, plan, skipped steps and the strategy's memory from the facts of another trainer."""
         plan, memory = facts["plan"], facts["paths"]
         assert isinstance(plan, Sequence) and isinstance(memory, Mapping)
         self.plan = Plan(*plan)

@@ -163,7 +163,7 @@ def test_other_weights_of_the_same_step_are_taken(tmp_path: Path) -> None:
     replica = ReplicaActor(pickled_reference(job(tmp_path)), 1, "cpu")
 
     def scored() -> list[float]:
-        answered = replica.evaluate(Broadcast(0, ray.put(hosted.copied())), chosen, [None] * 6, 600)
+        answered = replica.evaluate(Broadcast(0, (), ray.put(hosted.copied())), chosen, [None] * 6, 600)
         assert isinstance(answered, tuple)
         return [opened(answer) for answer in answered]
 
