@@ -50,7 +50,8 @@ class Size:
 def measure(options: Options) -> Measurement:
     """Train, search and compare on one thread, once for each seed."""
     torch.set_num_threads(1)
-    size = Size(images=4_000, epochs=6, trials=60) if options.quick else Size(images=10_000, epochs=15, trials=300)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    size = Size(images=2_500, epochs=10, trials=40) if options.quick else Size(images=10_000, epochs=15, trials=200)
     data = tasks.fashion_mnist(train_size=size.images)
     rows = [row for seed in range(1 if options.quick else options.seeds) for row in _compared(data, size, seed)]
     worst = max(float(str(row["alone"])) - float(str(row["inherited"])) for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from nas_tune.space import SearchSpace
+
+
+_LOGGER = logging.getLogger("nas_tune")
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def ranking_report(
 
     Args:
         study: Study in which trials have the user attribute ``evaluation``, "shared-weights" or "from-scratch", and
-            those of shared weights may have ``supernet_step``. Only completed trials with a finite value count.
+            those of shared weights may have ``supernet_step``. Only completed trials with a finite value count: let no
+            pruner stop those from scratch, which would leave the best ones only and flatter the ranking. A warning is
+            logged where one has.
         space: The space whose architectures the trials are. Two trials are of one network where their canonical keys
             in it are equal; in a joint space that takes the training hyperparameters in.
         objective: Which value of the trials to compare. Where it is minimised it is negated first, so that larger is
@@ -93,6 +99,13 @@ def checkpoint_pairs(
         ValueError: The study has no such `objective`.
     """
     rows = _judged(study, frame, objective)
+    pruned = int(((frame["state"] == "PRUNED") & (frame[EVALUATION] == FROM_SCRATCH)).sum())
+    if pruned:
+        _LOGGER.warning(
+            "%d trainings from scratch were pruned and are left out of the ranking, which flatters it: give the study "
+            "`pruner=optuna.pruners.NopPruner()`.",
+            pruned,
+        )
     truth = rows[rows[EVALUATION] == FROM_SCRATCH].groupby("key")["value"].mean()
     shared = rows[(rows[EVALUATION] == SHARED_WEIGHTS) & rows["key"].isin(truth.index)]
     groups = shared.groupby(SUPERNET_STEP, dropna=False)["value"].groups.values()

@@ -41,6 +41,7 @@ class Problem:
 
     Raises:
         UnknownNameError: There is no such strategy.
+        SpaceError: There is one, and no weights are shared.
     """
 
     space: str
@@ -53,7 +54,10 @@ class Problem:
     paths: str = DEFAULT
 
     def __post_init__(self) -> None:
-        check_strategy(self.paths)
+        if check_strategy(self.paths) != DEFAULT and self.evaluate != "shared-weights":
+            raise SpaceError(
+                f"--paths {self.paths} is for --evaluate shared-weights: from scratch, no weights are shared."
+            )
 
     def load_task(self, root: str | None = None) -> Task:
         """Load the task; `root` is the folder of its files, if it has any."""

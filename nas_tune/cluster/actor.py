@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nas_tune.cluster.answers import Answer, Failure, answer
+from nas_tune.cluster.holding import hold
 from nas_tune.cluster.hosted import HostedSuperNet
 from nas_tune.cluster.job import Job
 from nas_tune.cluster.replica import Broadcast, ReplicaActor
@@ -47,6 +48,7 @@ class SuperNetActor:
 
     @cached_property
     def _hosted(self) -> HostedSuperNet:
+        self._held = hold(self._job.folder)
         return HostedSuperNet(self._job)
 
     def known(self) -> tuple[ModelSpace, tuple[ActorHandle[ReplicaActor], ...]] | Failure:

@@ -8,6 +8,7 @@ import torch
 from nas_tune.errors import NasTuneError, SpaceError, TaskError
 from nas_tune.space import ModelSpace
 from nas_tune.supernet import Paths
+from nas_tune.supernet.checks import check_strategy
 from nas_tune.trials import Task, check_fit
 
 
@@ -28,8 +29,8 @@ def check(space: ModelSpace, task: Task, checkpoint_seconds: float, paths: Paths
         raise TaskError(f"`task` is {task!r}: give a Task, for example `nas_tune.trials.tasks.digits()`.")
     if checkpoint_seconds < 0:
         raise NasTuneError(f"`checkpoint_seconds` is {checkpoint_seconds}: give at least 0.")
-    if paths is not None and not hasattr(paths, "select"):
-        raise NasTuneError(f"`paths` is {paths!r}: give a path strategy, for example `UniformPaths()`.")
+    if paths is not None:
+        check_strategy(paths)
     check_count("replicas", replicas, least=0)
     with torch.random.fork_rng(devices=[]):
         check_fit(space.build(space.sample(np.random.default_rng(0))), task)

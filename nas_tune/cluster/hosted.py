@@ -20,7 +20,7 @@ from nas_tune.cluster.judging import JudgedSuperNet
 from nas_tune.cluster.state import State
 from nas_tune.errors import CheckpointError, SpaceError
 from nas_tune.space import Architecture
-from nas_tune.supernet import Path, Plan, Split, SuperNetTrainer, choose_split, split, splits
+from nas_tune.supernet import Path, Plan, Split, SuperNetTrainer, UniformPaths, choose_split, split, splits
 from nas_tune.supernet.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nas_tune.supernet.few_shot import widest_part
 from nas_tune.trials import Recipe
@@ -148,7 +148,9 @@ class HostedSuperNet:
             by = choose_split(self.judged.supernet, train.inputs, train.labels, part=part, rng=rng)
             self.judged.supernet = split(self.judged.supernet, by)
         if self.splits != before:
-            facts, self.trainer = self.trainer.facts(), self._trainer()
+            facts = self.trainer.facts()
+            self.trainer.paths = UniformPaths()  # the strategy goes over to the new trainer
+            self.trainer = self._trainer()
             self.trainer.load_facts(facts)
             self.judged.forget()
             self._saved_at = -1
@@ -192,10 +194,7 @@ class HostedSuperNet:
         if self._judged_at != self.trainer.step_count:
             self.judged.forget()
             self._judged_at = self.trainer.step_count
-        if self.trainer.average is None:
-            yield
-            return
-        with self.trainer.average.applied():
+        with self.trainer.averaged():
             yield
 
     def _save(self, *, due: bool = False) -> None:
@@ -236,6 +235,7 @@ class HostedSuperNet:
         if made := found.facts.get("splits"):
             assert isinstance(made, list)
             self.judged.split_anew([Split.from_facts(by) for by in made])
+            self.trainer.paths = UniformPaths()
             self.trainer = self._trainer()
         self.trainer.load(found.tensors, training)
         self.loss, self._damaged, self._saved_at = loss, found.damaged, found.step

@@ -111,7 +111,8 @@ class SharedSuperNet:
         Raises:
             SpaceError: `space` is no `ModelSpace`.
             TaskError: The task does not fit the space's networks.
-            CheckpointError: `checkpoint_dir` holds a training of another space, task, seed or recipe.
+            CheckpointError: `checkpoint_dir` holds a training of another space, task, seed, recipe or strategy, or
+                another super-net trains in it.
             NasTuneError: The name is taken, or the machine can never give what is asked for.
         """
         check(space, task, checkpoint_seconds, paths, replicas)

@@ -15,6 +15,7 @@ from nas_tune.errors import InfeasibleError, NasTuneError, SpaceError
 from nas_tune.space import Architecture, Parameter, SearchSpace, Value
 from nas_tune.space.walks import draw, follow
 from nas_tune.supernet.batch_norm import measurable, measuring, resting
+from nas_tune.supernet.checks import check_samples
 from nas_tune.supernet.few_shot import Split, common_decisions, part_of
 from nas_tune.supernet.loss import classification_loss
 from nas_tune.supernet.statistics import Borrowed, borrowing
@@ -61,6 +62,9 @@ def choose_split(
     """
     if groups < 2:
         raise NasTuneError(f"choose_split: `groups` is {groups}; give at least 2.")
+    common = common_decisions(supernet.space)
+    if isinstance(decisions, str) or any(name not in common for name in decisions or ()):
+        raise SpaceError(f"choose_split: `decisions` is {decisions!r}; give a list of some of {', '.join(common)}.")
     _, allowed = part_of(supernet, part)
     best: tuple[float, Split] | None = None
     for name in common_decisions(supernet.space) if decisions is None else decisions:
@@ -117,6 +121,10 @@ def gradient_similarity(
 
     Reference: arXiv:2203.15207, section 3.1 (the gradient matching score).
     """
+    check_samples("inputs", inputs, labels)
+    for name, number, least in (("completions", completions, 1), ("batch_size", batch_size, 2)):
+        if number < least:
+            raise NasTuneError(f"gradient_similarity: `{name}` is {number}; give at least {least}.")
     if decision not in common_decisions(supernet.space):
         raise SpaceError(
             f"`{decision}` is no decision that every architecture has: {', '.join(common_decisions(supernet.space))}."

@@ -38,7 +38,8 @@ class SuperNetRecipe:
         warmup_epochs: Epochs over which the rate rises linearly from 0 at the beginning of each plan.
         drop_path: Rate of drop-path at the end of each plan, to which it rises linearly from 0; 0 leaves a network's
             rates as they are.
-        averaging: Decay of the moving average of the weights, with which architectures are then judged; 0 for none.
+        averaging: Decay of the moving average of the weights, 0 for none. A shared super-net judges with it; a trainer
+            of one's own does so within `trainer.averaged()`.
         precision: ``"auto"`` is bf16 autocast where CUDA supports it, else fp32.
         most_skipped: Steps in a row whose loss is not finite, after which training ends with an error; fewer are
             skipped.
@@ -84,14 +85,12 @@ class SuperNetRecipe:
             raise NasTuneError(
                 f"SuperNetRecipe: `most_skipped` is {self.most_skipped}; it is a whole number of at least 1."
             )
-        if self.lr == 0 or self.clip_norm == 0:
-            raise NasTuneError("SuperNetRecipe: `lr` and `clip_norm` are above 0.")
-        if self.clip_value == 0:
-            raise NasTuneError("SuperNetRecipe: `clip_value` is above 0, or None.")
-        if self.momentum >= 1 or self.label_smoothing > 1:
-            raise NasTuneError("SuperNetRecipe: `momentum` is below 1, `label_smoothing` at most 1.")
-        if self.averaging >= 1 or self.drop_path >= 1:
-            raise NasTuneError("SuperNetRecipe: `averaging` and `drop_path` are below 1.")
+        for name in ("lr", "clip_norm", "clip_value"):
+            if getattr(self, name) == 0:
+                raise NasTuneError(f"SuperNetRecipe: `{name}` is 0; give a number above 0.")
+        for name in ("momentum", "label_smoothing", "averaging", "drop_path"):
+            if getattr(self, name) >= 1:
+                raise NasTuneError(f"SuperNetRecipe: `{name}` is {getattr(self, name)}; give a number below 1.")
 
     def lr_at(self, done: float, warmup: float) -> float:
         """Return the learning rate where a share `done` of a plan is done, of which the first `warmup` is warm-up."""

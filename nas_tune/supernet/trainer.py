@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,13 @@ from nas_tune.device import autocast, autocast_dtype
 from nas_tune.errors import CheckpointError, DivergedError, NasTuneError
 from nas_tune.space import Architecture
 from nas_tune.supernet.averaging import Average
+from nas_tune.supernet.checks import check_pair, check_paths, check_samples, check_strategy, check_supernet, difference
 from nas_tune.supernet.drop_path import DropPath, set_drop_path
 from nas_tune.supernet.isolation import Isolation
 from nas_tune.supernet.loss import classification_loss
+from nas_tune.supernet.ownership import begin
 from nas_tune.supernet.paths import LearningPaths, Path, Paths, Step, UniformPaths
+from nas_tune.supernet.randomness import seeded
 from nas_tune.supernet.recipe import SuperNetRecipe
 from nas_tune.supernet.supernet import SuperNet
 
@@ -40,6 +43,19 @@ class SuperNetTrainer:
     Everything random is a function of the seed and the step: the order of the data within an epoch, the paths, and what
     the network draws (dropout). A trainer that loads a state therefore goes on bitwise as the one that saved it.
     What no path of a step uses, whole weights and the rest of sliced ones, keeps its value and its momentum.
+
+        trainer = SuperNetTrainer(space.supernet(), inputs, labels, paths=FairPaths())
+        trainer.train(epochs=20)
+
+    `step` takes one step by the schedule of `plan`; while there is none, the learning rate is the recipe's `lr`, and
+    whatever follows the schedule (drop-path, a curriculum) is at its beginning.
+
+    Attributes:
+        paths: The strategy.
+        plan: Steps of the current schedule; `train` makes one.
+        step_count: Steps done, also those that were skipped.
+        skipped: Steps whose loss or gradient was not finite.
+        average: The moving average of the weights, None without one; `averaged` judges with it.
 
     Args:
         supernet: The shared weights; moved nowhere, so put it on its device before.
@@ -63,10 +79,13 @@ class SuperNetTrainer:
         held_out: tuple[Tensor, Tensor] | None = None,
         seed: int = 0,
     ) -> None:
+        check_supernet(supernet)
+        check_samples("inputs", inputs, labels)
+        if held_out is not None:
+            check_samples("held_out", *check_pair(held_out))
         self.supernet, self.inputs, self.labels, self.held_out = supernet, inputs, labels, held_out
-        self.paths, self.recipe, self.seed = paths or UniformPaths(), recipe or SuperNetRecipe(), seed
-        if isinstance(self.paths, LearningPaths):
-            self.paths.remember({})
+        self.paths, self.recipe, self.seed = check_strategy(paths or UniformPaths()), recipe or SuperNetRecipe(), seed
+        begin(self.paths, self)
         self.step_count = 0
         self.skipped, self.skipped_in_row = 0, 0
         self.plan = Plan(0, 0)
@@ -91,6 +110,36 @@ class SuperNetTrainer:
         warmup = min(self.recipe.warmup_epochs * self.steps_per_epoch / length, 1.0)
         return self.recipe.lr_at(min(max(step - self.plan.start, 0) / length, 1.0), warmup)
 
+    def train(self, epochs: int, *, on_step: Callable[[float], None] | None = None) -> float:
+        """Train for more epochs, a schedule of their own: the learning rate falls to 0 at their end.
+
+        Args:
+            epochs: Passes over the training inputs, in addition to those done.
+            on_step: Called after every step with its loss.
+
+        Returns:
+            The mean loss of the last epoch, skipped steps left out; nan if all were.
+
+        Raises:
+            DivergedError: See `step`.
+        """
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+            raise NasTuneError(f"`epochs` is {epochs!r}: give a whole number of at least 1.")
+        self.plan = Plan(self.step_count, self.step_count + epochs * self.steps_per_epoch)
+        losses: list[float] = []
+        while self.step_count < self.plan.end:
+            losses.append(self.step())
+            if on_step is not None:
+                on_step(losses[-1])
+        taken = [loss for loss in losses[-self.steps_per_epoch :] if not math.isnan(loss)]
+        return sum(taken) / len(taken) if taken else math.nan
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the weights their moving averages inside, to judge with them; without an average they stay."""
+        with nullcontext() if self.average is None else self.average.applied():
+            yield
+
     def step(self) -> float:
         """Run one step on the paths that the strategy selects.
 
@@ -100,7 +149,7 @@ class SuperNetTrainer:
         Raises:
             DivergedError: The loss or its gradient is not finite, for the `most_skipped`-th time in a row.
         """
-        return self.step_on(self.select())
+        return self._step_on(self.select())
 
     def select(self) -> tuple[Path, ...]:
         """Return the paths that the strategy selects for the next step."""
@@ -113,18 +162,21 @@ class SuperNetTrainer:
             losses=self._losses,
             accuracies=self._accuracies,
         )
-        with _seeded(int(self._rng(3).integers(2**62)), self.inputs.device):
-            return self.paths.select(moment, self.supernet.space, self._rng(2))
+        with seeded(int(self._rng(3).integers(2**62)), self.inputs.device):
+            chosen = self.paths.select(moment, self.supernet.space, self._rng(2))
+        return check_paths(chosen, self.supernet.space, f"{self.paths!r} selects", self.step_count)
 
     def step_on(self, paths: Sequence[Path]) -> float:
         """Run forward and backward of given paths, then one step of the optimiser; see `step`."""
+        paths = check_paths(paths, self.supernet.space, "It is given", self.step_count)
+        return self._step_on(paths)
+
+    def _step_on(self, paths: tuple[Path, ...]) -> float:
         inputs, labels = self._batch()
         weights = sum(path.weight for path in paths)
-        if not weights > 0:
-            raise NasTuneError(f"{self.paths!r} selects no path of positive weight at step {self.step_count}.")
         self._prepare()
         total, teacher = torch.zeros((), device=inputs.device), None
-        with _seeded(int(self._rng(4).integers(2**62)), inputs.device):
+        with seeded(int(self._rng(4).integers(2**62)), inputs.device):
             for path in paths:
                 for module in self._regularisers:
                     module.training = path.regularised
@@ -207,10 +259,7 @@ class SuperNetTrainer:
         inputs, labels = self.held_out
         size = min(len(inputs), max(self.recipe.batch_size, HELD_OUT_BATCH))
         drawn = torch.from_numpy(self._rng(5).permutation(len(inputs))[:size]).to(inputs.device)
-        found = [
-            (logits.argmax(-1) == labels[drawn]).double().mean()
-            for logits in self._logits(architectures, inputs[drawn])
-        ]
+        found = [_accuracy(logits, labels[drawn]) for logits in self._logits(architectures, inputs[drawn])]
         return tuple(torch.stack(found).tolist()) if found else ()
 
     @torch.no_grad()
@@ -252,22 +301,38 @@ class SuperNetTrainer:
             "skipped": self.skipped,
             "skipped_in_row": self.skipped_in_row,
             "paths": memory,
+            "seed": self.seed,
+            "optimizer": self.recipe.optimizer,
+            "averaging": self.average is not None,
+            "strategy": type(self.paths).__qualname__ if memory else "",
         }
 
     def load(self, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
         """Go on from the tensors and facts of another trainer of the same super-net.
 
         Raises:
-            CheckpointError: The tensors are of another super-net; nothing has been changed.
+            CheckpointError: They are of another super-net, seed, optimiser or strategy; nothing has been changed.
         """
+        self._check_facts(facts)
         weights = {n.removeprefix("supernet."): t for n, t in tensors.items() if n.startswith("supernet.")}
-        if other := _difference(self.supernet.state_dict(), weights):
+        if other := difference(self.supernet.state_dict(), weights):
             raise CheckpointError(f"The checkpoint is of another super-net: {other}.")
         self.supernet.load_state_dict(weights)
         self._load_optimizer(tensors)
         if self.average is not None:
             self.average.load({n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")})
         self.load_facts(facts)
+
+    def _check_facts(self, facts: Mapping[str, object]) -> None:
+        ours = self.facts()
+        if missing := [name for name in ours if name not in facts]:
+            raise CheckpointError(f"These are no facts of a trainer, they have no `{missing[0]}`: give its `facts()`.")
+        ours["strategy"] = type(self.paths).__qualname__ if facts["strategy"] else ""
+        for name in ("seed", "optimizer", "averaging", "strategy"):
+            if ours[name] != facts[name]:
+                raise CheckpointError(
+                    f"The checkpoint is of another training: its `{name}` is {facts[name]!r}, here {ours[name]!r}."
+                )
 
     def load_facts(self, facts: Mapping[str, object]) -> None:
         """Take over step, plan, skipped steps and the strategy's memory from the facts of another trainer."""
@@ -291,27 +356,11 @@ class SuperNetTrainer:
                 self.optimizer.state[weight][kind] = like.copy_(value)
 
 
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of right answers, nan where a logit is not finite."""
+    share = (logits.argmax(-1) == labels).double().mean()
+    return torch.where(logits.isfinite().all(), share, torch.nan)
+
+
 HELD_OUT_BATCH = 256  # least number of held-out inputs on which a strategy's candidates are judged
 OPTIMIZER_TENSORS = ("momentum_buffer", "step", "exp_avg", "exp_avg_sq")  # of SGD, and of AdamW
-
-
-def _difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str | None:
-    """Say in words the first difference between the tensors of two super-nets."""
-    for name in (*ours, *theirs):
-        if name not in theirs:
-            return f"it has no `{name}`"
-        if name not in ours:
-            return f"its `{name}` is not in this one"
-        if ours[name].shape != theirs[name].shape:
-            return f"its `{name}` has shape {tuple(theirs[name].shape)}, here {tuple(ours[name].shape)}"
-    return None
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed what a network draws from torch's own generators; afterwards they are as before."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        yield

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from nas_tune.cli.app import app
 from nas_tune.cli.problem import PROBLEM, Problem, check_and_store, stored_problem
 from nas_tune.cli.strategies import DEFAULT, STRATEGIES, paths
-from nas_tune.errors import StudyError, UnknownNameError
+from nas_tune.errors import SpaceError, StudyError, UnknownNameError
 from nas_tune.search_spaces import NASBench201
 from nas_tune.supernet import SuperNetRecipe, SuperNetTrainer
 
@@ -70,3 +70,8 @@ def test_a_study_from_before_there_were_strategies_has_uniform_paths() -> None:
 def test_a_problem_of_no_strategy_cannot_be_made() -> None:
     with pytest.raises(UnknownNameError, match="no path strategy 'none'"):
         Problem("nas-bench-201", "digits", "shared-weights", paths="none")
+
+
+def test_a_strategy_without_shared_weights_is_refused() -> None:
+    with pytest.raises(SpaceError, match="--paths fair is for --evaluate shared-weights"):
+        Problem("nas-bench-201", "digits", "from-scratch", paths="fair")

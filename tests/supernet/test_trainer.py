@@ -21,7 +21,17 @@ from tests.supernet.networks import CASES, CLASSES, Chain, TwoBranches, architec
 
 CASE = CASES[1]
 RECIPE = SuperNetRecipe(batch_size=8, lr=0.1, weight_decay=0.01, label_smoothing=0.1)
-FACTS = {"step": 5, "plan": [0, 9], "skipped": 0, "skipped_in_row": 0, "paths": {}}
+FACTS: dict[str, object] = {
+    "step": 5,
+    "plan": [0, 9],
+    "skipped": 0,
+    "skipped_in_row": 0,
+    "paths": {},
+    "seed": 0,
+    "optimizer": "sgd",
+    "averaging": False,
+    "strategy": "",
+}
 
 
 def _trainer(seed: int = 0, weights: int = 0, recipe: SuperNetRecipe = RECIPE, count: int = 40) -> SuperNetTrainer:

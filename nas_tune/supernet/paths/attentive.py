@@ -20,7 +20,7 @@ from nas_tune.supernet.paths.cost_prior import (
     check_targets,
     prior_of,
 )
-from nas_tune.supernet.paths.estimators import Estimator, MinibatchLoss, memory_of, remind
+from nas_tune.supernet.paths.estimators import Estimator, MinibatchLoss, check_estimator, memory_of, remind
 from nas_tune.supernet.paths.path import Path
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class AttentivePaths:
     def __post_init__(self) -> None:
         if self.kind not in get_args(AttentionName):
             raise unknown_name("kind of AttentivePaths", str(self.kind), get_args(AttentionName))
+        check_estimator("AttentivePaths", self.estimator)
         check_targets("AttentivePaths", self.targets)
         check_counting("AttentivePaths", self.samples, self.width)
         check_whole("AttentivePaths", "candidates", self.candidates)

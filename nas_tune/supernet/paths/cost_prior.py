@@ -79,7 +79,12 @@ class CostPrior:
         return round(self.cost(architecture) / self.width)
 
     def draw_target(self, targets: TargetName, rng: Generator) -> int:
-        """Draw a target: from the prior, or uniformly from those that were sampled."""
+        """Draw a target: from the prior, or uniformly from those that were sampled.
+
+        Raises:
+            UnknownNameError: There is no such way.
+        """
+        check_targets("CostPrior", targets)
         if targets == "uniform":
             return self.targets[int(rng.integers(len(self.targets)))]
         return self.targets[Dice(rng).place(np.cumsum([*self.counts.values()]).tolist())]

@@ -31,6 +31,19 @@ class Estimator(Protocol):
         ...
 
 
+def check_estimator(owner: str, estimator: object) -> None:
+    """Check what judges candidates.
+
+    Raises:
+        NasTuneError: It is no estimator, or the class of one; the message names `owner`.
+    """
+    if isinstance(estimator, type) or not isinstance(estimator, Estimator):
+        raise NasTuneError(
+            f"{owner}: `estimator` is {estimator!r}; give `MinibatchLoss()`, `HeldOutAccuracy()` or "
+            "`PredictedAccuracy(predictor)`."
+        )
+
+
 @dataclass(frozen=True)
 class MinibatchLoss:
     """Minus the cross-entropy on the training batch of the step, by the statistics of the batch.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas_tune.errors import CheckpointError, NasTuneError
 from nas_tune.supernet.paths.arguments import check_whole
-from nas_tune.supernet.paths.estimators import Estimator, HeldOutAccuracy, memory_of, remind
+from nas_tune.supernet.paths.estimators import Estimator, HeldOutAccuracy, check_estimator, memory_of, remind
 from nas_tune.supernet.paths.path import Path
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class GreedyPaths:
     _pool: Pool = field(default_factory=Pool, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_estimator("GreedyPaths", self.estimator)
         for name in ("candidates", "kept", "pool_size"):
             check_whole("GreedyPaths", name, getattr(self, name))
         if self.kept > self.candidates:

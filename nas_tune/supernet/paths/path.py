@@ -74,7 +74,15 @@ class Paths(Protocol):
     What it selects is a function of its arguments and, if it is one of `LearningPaths`, of its memory.
     """
 
-    def select(self, step: Step, space: SearchSpace, rng: Generator) -> tuple[Path, ...]: ...
+    def select(self, step: Step, space: SearchSpace, rng: Generator) -> tuple[Path, ...]:
+        """Return the paths of a step, at least one.
+
+        Args:
+            step: Its number and schedule, and what judges architectures at it.
+            space: Space of the super-net.
+            rng: The only source of randomness, a function of the trainer's seed and the step.
+        """
+        ...
 
 
 @runtime_checkable

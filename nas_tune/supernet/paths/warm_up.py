@@ -49,6 +49,9 @@ class WarmUp:
         length = self.epochs if self.steps is None else self.steps
         if not (isinstance(length, (int, float)) and math.isfinite(length) and length >= 0):
             raise NasTuneError(f"WarmUp: the length is {length!r}; give a finite number of at least 0.")
+        for name in ("paths", "first"):
+            if not callable(getattr(getattr(self, name), "select", None)):
+                raise NasTuneError(f"WarmUp: `{name}` is {getattr(self, name)!r}; give a path strategy.")
 
     def select(self, step: Step, space: SearchSpace, rng: Generator) -> tuple[Path, ...]:
         """Select as the strategy whose turn it is."""
