@@ -119,6 +119,8 @@ def _evaluation(rounds: int, seed: int) -> Row:
     for _ in range(rounds + 1):
         chosen = [SMALL.sample(rng) for _ in range(SCORED)]
         alone = [supernet.extract(architecture).eval() for architecture in chosen]
+        for network in alone:
+            lay_out(network)
         judging.accuracies(supernet, chosen)  # measures batch norm, which the plain networks have
         batched.append(_seconds(lambda chosen=chosen: judging.accuracies(supernet, chosen)))  # type: ignore[misc]
         plain.append(_seconds(lambda alone=alone: _forward(alone, validation.inputs)))  # type: ignore[misc]

@@ -95,7 +95,7 @@ class JudgedSuperNet:
     def _shared(self, pairs: Sequence[Pair]) -> Generator[float]:
         """Judge what has neither a recipe nor a score, each once."""
         missing = dict.fromkeys(pair for pair in pairs if pair[1] is None and pair not in self._scores)
-        return self.judge.each(self.supernet, [architecture for architecture, _ in missing])
+        return self.judge.each(self.supernet, [architecture for architecture, _ in missing], steady=True)
 
     def _fine_tuned(self, architecture: Architecture, recipe: Recipe | None) -> float:
         assert recipe is not None

@@ -101,11 +101,21 @@ class Judge:
         values = torch.stack(rights).tolist() if rights else []
         return tuple(_score(right, len(self.labels)) for right in values)
 
-    def each(self, supernet: SuperNet, architectures: Iterable[Architecture]) -> Generator[float]:
-        """Yield the accuracies one by one; at the end, or when it is closed, the super-net is as it was before."""
+    def each(
+        self, supernet: SuperNet, architectures: Iterable[Architecture], *, steady: bool = False
+    ) -> Generator[float]:
+        """Yield the accuracies one by one; at the end, or when it is closed, the super-net is as it was before.
+
+        Args:
+            supernet: The shared weights.
+            architectures: Judged when they are asked for.
+            steady: Whether the weights stay the same until the end, so that they are compared with those of the cached
+                statistics only once.
+        """
         with self._sitting(supernet) as sitting:
-            for architecture in architectures:
-                self.statistics.refresh(supernet)
+            for place, architecture in enumerate(architectures):
+                if not (steady and place):
+                    self.statistics.refresh(supernet)
                 yield sitting.score(architecture).accuracy
 
     @contextmanager
