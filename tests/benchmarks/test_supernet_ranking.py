@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmarks.contract import Row
-from benchmarks.ranking.contestants import CONTESTANTS, DEFAULT, FAIR, mean_macs
-from benchmarks.ranking.contests import CONTESTS, FASHION_MNIST, Contest
+from benchmarks.ranking.contestants import CONTESTANTS, DEFAULT, FAIR, Contestant, mean_macs, scores
+from benchmarks.ranking.contests import CONTESTS, DIGITS, FASHION_MNIST, Contest
 from benchmarks.supernet_ranking import _claims, _figure, _row
+from nas_tune.analysis import kendall_tau
 from nas_tune.costs import profile
 
 contests = pytest.mark.parametrize("contest", CONTESTS.values(), ids=CONTESTS)
@@ -44,12 +46,12 @@ def test_contestants_take_as_many_steps_as_cost_the_same() -> None:
 
 
 def _rows(ours: float) -> list[Row]:
-    truth, digits = FASHION_MNIST.truth(), CONTESTS["noisy_digits"]
+    truth = FASHION_MNIST.truth()
     mixed = [ours * value + (1 - ours) * other for value, other in zip(truth, reversed(truth), strict=True)]
     return [
         _row(FASHION_MNIST, "parameters", 0, FASHION_MNIST.sizes("parameters"), 0.0),
         _row(FASHION_MNIST, "macs", 0, FASHION_MNIST.sizes("macs"), 0.0),
-        *(_row(digits, name, 0, digits.truth(), 1.0) for name in ("uniform", "fair")),
+        *(_row(DIGITS, name, 0, DIGITS.truth(), 1.0) for name in ("uniform", "fair")),
         _row(FASHION_MNIST, "uniform", 0, mixed, 1.0),
     ]
 
@@ -69,3 +71,12 @@ def test_the_figure_has_a_marker_for_every_row() -> None:
     figure = _figure(rows)
 
     assert len(rows) == sum(len(trace.x) for trace in figure.data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contestant", [DEFAULT, FAIR], ids=lambda contestant: contestant.name)
+def test_super_nets_rank_noisy_digits(contestant: Contestant) -> None:
+    torch.set_num_threads(1)
+    judged = scores(DIGITS, contestant, DIGITS.path_steps, seed=1)
+
+    assert kendall_tau(judged, DIGITS.truth()) > 0.3
