@@ -85,7 +85,8 @@ def _figure(rows: Sequence[Row]) -> go.Figure:
         names, taus = ([row[key] for row in found] for key in ("ranked by", "tau"))
         figure.add_trace(go.Scatter(x=taus, y=names, mode="markers", marker=marker), row=1, col=column)
     figure.update_layout(title="Agreement with cells trained alone", template="plotly_white", showlegend=False)
-    return figure.update_xaxes(title="Kendall's tau, one marker a seed").update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="Kendall's tau, one marker a seed", matches="x")
+    return figure.update_yaxes(autorange="reversed")
 
 
 if __name__ == "__main__":
