@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +53,7 @@ def measure(options: Options) -> Measurement:
     """Train, search and compare on one thread, once for each seed."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    size = Size(images=2_500, epochs=10, trials=40) if options.quick else Size(images=10_000, epochs=15, trials=200)
+    size = Size(images=2_500, epochs=10, trials=40) if options.quick else Size(images=10_000, epochs=30, trials=100)
     data = tasks.fashion_mnist(train_size=size.images)
     rows = [row for seed in range(1 if options.quick else options.seeds) for row in _compared(data, size, seed)]
     worst = max(float(str(row["alone"])) - float(str(row["inherited"])) for row in rows)
@@ -75,7 +77,9 @@ def _compared(data: Task, size: Size, seed: int) -> list[Row]:
         shared.train(epochs=size.epochs)
         found = [_nearest(_searched(shared, data, size.trials, seed), target) for target in _targets(data)]
         inherited = [evaluate(shared.extract(entry.architecture), data.test) for entry in found]
-    alone = [_alone(entry.architecture, data, size.epochs, seed) for entry in found]
+    spawning = multiprocessing.get_context("spawn")  # a forked torch may hang
+    with ProcessPoolExecutor(2, mp_context=spawning) as pool:
+        alone = list(pool.map(_alone, [(entry.architecture, size, seed) for entry in found]))
     return [
         {
             "seed": seed,
@@ -112,10 +116,13 @@ def _nearest(entries: Sequence[ParetoEntry], target: float) -> ParetoEntry:
     return min(entries, key=lambda entry: abs(entry.cost - target))
 
 
-def _alone(architecture: Architecture, data: Task, epochs: int, seed: int) -> float:
+def _alone(training: tuple[Architecture, Size, int]) -> float:
+    """Train an architecture alone, on one thread, for as many epochs; return its test accuracy."""
+    architecture, size, seed = training
+    torch.set_num_threads(1)
     torch.manual_seed(seed)
-    network = SPACE.build(architecture)
-    recipe = Recipe(epochs=epochs, batch_size=64, lr=0.1, weight_decay=1e-5, label_smoothing=0.1)
+    data, network = tasks.fashion_mnist(train_size=size.images), SPACE.build(architecture)
+    recipe = Recipe(epochs=size.epochs, batch_size=64, lr=0.1, weight_decay=1e-5, label_smoothing=0.1)
     train(network, data.train, recipe, seed=seed)
     return evaluate(network, data.test)
 
