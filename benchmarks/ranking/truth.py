@@ -1,7 +1,7 @@
 """Train the cells of a contest alone and record what they reach; an interrupted run goes on where it was.
 
-``python -m benchmarks.ranking.truth CONTEST [--seeds N] [--processes N]`` trains each of them once; with more seeds, the
-mean counts. Once takes about 25 minutes on two cores for Fashion-MNIST, and two for the digits.
+``python -m benchmarks.ranking.truth CONTEST [--seeds N] [--processes N]`` trains each of them once; with more seeds,
+the mean counts. Once takes about 25 minutes on two cores for Fashion-MNIST, and two for the digits.
 """
 
 from __future__ import annotations
