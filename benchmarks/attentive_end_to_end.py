@@ -53,7 +53,7 @@ def measure(options: Options) -> Measurement:
     """Train, search and compare on one thread, once for each seed."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    size = Size(images=2_500, epochs=10, trials=40) if options.quick else Size(images=10_000, epochs=30, trials=100)
+    size = Size(images=2_500, epochs=10, trials=40) if options.quick else Size(images=10_000, epochs=15, trials=200)
     data = tasks.fashion_mnist(train_size=size.images)
     rows = [row for seed in range(1 if options.quick else options.seeds) for row in _compared(data, size, seed)]
     worst = max(float(str(row["alone"])) - float(str(row["inherited"])) for row in rows)
