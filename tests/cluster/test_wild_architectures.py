@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 import optuna
 import pytest
+import ray
 
 from nas_tune.cluster import Progress, SharedSuperNet
 from nas_tune.errors import DivergedError, InfeasibleError
 from nas_tune.supernet import SuperNetRecipe
 from nas_tune.trials import SharedWeights
+from tests.cluster import tiny
 from tests.cluster.tiny import STEPS_PER_EPOCH, InTurn, Wild, stripes
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
@@ -23,10 +25,12 @@ RECIPE = SuperNetRecipe(batch_size=16, most_skipped=5)
 
 @pytest.fixture(scope="module")
 def wild(ray_cluster: None) -> Iterator[SharedSuperNet]:
-    """A super-net every other step of which overflows."""
+    """A super-net every other step of which overflows; its classes travel by value, as those of a user's script do."""
+    ray.cloudpickle.register_pickle_by_value(tiny)
     paths = InTurn(tuple(SPACE.of("calm", "overflow")))
     with SharedSuperNet.start(SPACE, stripes(), paths=paths, recipe=RECIPE, num_cpus=0.5) as started:
         yield started
+    ray.cloudpickle.unregister_pickle_by_value(tiny)
 
 
 def test_steps_that_overflow_are_skipped_and_told_and_many_in_a_row_are_an_error(wild: SharedSuperNet) -> None:
