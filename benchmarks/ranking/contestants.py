@@ -95,7 +95,8 @@ def scores(contest: Contest, contestant: Contestant, path_steps: int, seed: int)
     data = contest.task()
     trainer = _trained(contest, contestant, data, contestant.steps(contest, path_steps), seed)
     judging = judge(data.train.inputs, data.validation.inputs, data.validation.labels, seed)
-    return judging.accuracies(trainer.supernet, contest.cells())
+    with trainer.averaged():
+        return judging.accuracies(trainer.supernet, contest.cells())
 
 
 def _trained(contest: Contest, contestant: Contestant, data: Task, steps: int, seed: int) -> SuperNetTrainer:

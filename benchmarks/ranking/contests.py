@@ -108,7 +108,7 @@ FASHION_MNIST = Contest(
     count=40,
     task=lambda: tasks.fashion_mnist(train_size=10_000),
     alone=Recipe(epochs=10, batch_size=64, lr=0.1, weight_decay=5e-4),
-    together=SuperNetRecipe(batch_size=64, lr=0.1, weight_decay=5e-4),
+    together=SuperNetRecipe(batch_size=64, lr=0.05, weight_decay=5e-4, schedule="constant", averaging=0.999),
     path_steps=12_000,
 )
 CONTESTS = {contest.name: contest for contest in (DIGITS, FASHION_MNIST)}

@@ -26,11 +26,11 @@ RECIPE = SuperNetRecipe(batch_size=16, most_skipped=5)
 @pytest.fixture(scope="module")
 def wild(ray_cluster: None) -> Iterator[SharedSuperNet]:
     """A super-net every other step of which overflows; its classes travel by value, as those of a user's script do."""
-    ray.cloudpickle.register_pickle_by_value(tiny)
+    ray.cloudpickle.register_pickle_by_value(tiny)  # type: ignore[no-untyped-call]  # ray has no type for it
     paths = InTurn(tuple(SPACE.of("calm", "overflow")))
     with SharedSuperNet.start(SPACE, stripes(), paths=paths, recipe=RECIPE, num_cpus=0.5) as started:
         yield started
-    ray.cloudpickle.unregister_pickle_by_value(tiny)
+    ray.cloudpickle.unregister_pickle_by_value(tiny)  # type: ignore[no-untyped-call]
 
 
 def test_steps_that_overflow_are_skipped_and_told_and_many_in_a_row_are_an_error(wild: SharedSuperNet) -> None:
