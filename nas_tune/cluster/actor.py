@@ -15,6 +15,7 @@ from nas_tune.cluster.answers import Answer, Failure, answer
 from nas_tune.cluster.holding import hold
 from nas_tune.cluster.hosted import HostedSuperNet
 from nas_tune.cluster.job import Job
+from nas_tune.cluster.memory import keep_freed_memory
 from nas_tune.cluster.replica import Broadcast, ReplicaActor
 from nas_tune.cluster.state import State
 from nas_tune.space import Architecture, ModelSpace
@@ -37,6 +38,7 @@ class SuperNetActor:
 
     def __init__(self, job: bytes, threads: int, replicas: Sequence[ActorHandle[ReplicaActor]]) -> None:
         torch.set_num_threads(threads)
+        keep_freed_memory()
         self._reference = job
         self._replicas = tuple(replicas)
         self._broadcast: Broadcast | None = None

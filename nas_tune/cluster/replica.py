@@ -15,6 +15,7 @@ from ray.exceptions import ObjectLostError
 from nas_tune.cluster.answers import Answer, Failure, answer
 from nas_tune.cluster.job import Job
 from nas_tune.cluster.judging import JudgedSuperNet
+from nas_tune.cluster.memory import keep_freed_memory
 from nas_tune.space import Architecture
 from nas_tune.supernet import Split, splits
 from nas_tune.trials import Recipe
@@ -46,6 +47,7 @@ class ReplicaActor:
 
     def __init__(self, job: bytes, threads: int, device: str) -> None:
         torch.set_num_threads(threads)
+        keep_freed_memory()
         self._reference, self._device = job, device
         self._held: Broadcast | None = None
 

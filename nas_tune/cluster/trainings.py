@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayTaskError
 
+from nas_tune.cluster.memory import keep_freed_memory
+
 if TYPE_CHECKING:
     from nas_tune.space import Architecture, SearchSpace
     from nas_tune.trials import FinalResult, FromScratch
@@ -52,6 +54,7 @@ def _train(shared: tuple[FromScratch, SearchSpace], architecture: Architecture) 
     import torch
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     evaluation, space = shared
     result = evaluation.final(space, architecture)
     result.network.cpu()
