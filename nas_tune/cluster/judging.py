@@ -40,7 +40,6 @@ class JudgedSuperNet:
         self.task = job.task.to(self.device)
         self.supernet = self.split_anew(())
         self.judge = judge(self.task.train.inputs, self.task.validation.inputs, self.task.validation.labels, job.seed)
-        self._batch_sizes = self.judge.batch_size, self.judge.statistics.batch_size
         self._scores: dict[Pair, Answer[float]] = {}
 
     def split_anew(self, splits: Sequence[Split]) -> SuperNet:
@@ -86,7 +85,6 @@ class JudgedSuperNet:
                     except InfeasibleError as error:
                         self._scores[pair] = Failure(error.with_traceback(None))
                         judged.close()
-                        self.judge.batch_size, self.judge.statistics.batch_size = self._batch_sizes
                         judged = self._shared(pairs[place + 1 :])
                 yield self._scores[pair]
         finally:
